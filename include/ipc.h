@@ -1,0 +1,121 @@
+/*
+ * Every byte that crosses the privilege boundary: messages of fixed size over
+ * a SOCK_SEQPACKET pair between a session and its monitor. The monitor checks
+ * exact size, type, phase and the termination of every string; so does the
+ * session, with replies. Only IPC_LOGIN_REPLY and IPC_SET_ASIDE_REPLY carry
+ * descriptors.
+ */
+#ifndef POPLAR_IPC_H
+#define POPLAR_IPC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define IPC_NAME_MAX 256   /* name of 255 octets, terminated */
+#define IPC_SECRET_MAX 512 /* a password or a digest, terminated */
+#define IPC_HOLDER_MAX 128
+#define IPC_FDS_MAX 3
+
+enum ipc_type {
+	IPC_LOGIN = 1,     /* session: struct ipc_login */
+	IPC_LOGIN_REPLY,   /* monitor: struct ipc_login_reply + descriptors */
+	IPC_OPENED,        /* session: struct ipc_opened; no reply */
+	IPC_DOTLOCK,       /* session: struct ipc_plain */
+	IPC_DOTLOCK_REPLY, /* monitor: struct ipc_plain, value enum md_dotlock */
+	IPC_UNDOTLOCK,     /* session: struct ipc_plain; no reply */
+	IPC_SET_ASIDE,     /* session: struct ipc_plain */
+	IPC_SET_ASIDE_REPLY, /* monitor: struct ipc_plain, value 0 + a descriptor */
+	IPC_NOTE,          /* session: struct ipc_plain, value enum ipc_note */
+	IPC_END,           /* session: struct ipc_end; no reply, the last one */
+	IPC_STOP           /* monitor: struct ipc_plain, value enum ipc_end_reason */
+};
+
+enum ipc_mech { IPC_MECH_PASS = 1, IPC_MECH_APOP, IPC_MECHS };
+
+/* What became of a login, the credentials' part and the maildrop's. */
+enum ipc_result {
+	IPC_RESULT_OK = 0,
+	IPC_RESULT_DENIED,      /* one answer for every fault of the credentials */
+	IPC_RESULT_IN_USE,      /* another session; holder is set */
+	IPC_RESULT_BUSY,        /* locked by another program */
+	IPC_RESULT_UNSUITABLE,  /* not a plain file of the account: [SYS/PERM] */
+	IPC_RESULT_UNAVAILABLE, /* folder missing, system trouble: [SYS/TEMP] */
+	IPC_RESULTS
+};
+
+enum ipc_note {
+	IPC_NOTE_CLEARTEXT = 1, /* USER refused without TLS; text is the name */
+	IPC_NOTE_FOREIGN,       /* HTTP, TLS or SSH on the plaintext port */
+	IPC_NOTE_LANDLOCK,      /* the kernel has no Landlock */
+	IPC_NOTES
+};
+
+enum ipc_end_reason {
+	IPC_END_QUIT = 1, IPC_END_TIMEOUT, IPC_END_DROP, IPC_END_KICKED,
+	IPC_END_ERROR, IPC_END_SHUTDOWN, IPC_END_REASONS
+};
+
+struct ipc_plain {
+	uint32_t type, value;
+	char text[IPC_NAME_MAX];
+};
+
+struct ipc_login {
+	uint32_t type, mech; /* enum ipc_mech */
+	char user[IPC_NAME_MAX];
+	char secret[IPC_SECRET_MAX]; /* wiped by both sides once used */
+};
+
+/* With IPC_RESULT_OK: descriptors mbox (if has_mbox), index, journal. */
+struct ipc_login_reply {
+	uint32_t type, result; /* enum ipc_result */
+	uint32_t has_mbox, writable;
+	char holder[IPC_HOLDER_MAX]; /* IN_USE: "192.0.2.7 since 10:42:07" */
+};
+
+/* How maildrop_open() went; with an error the session holds no descriptor. */
+struct ipc_opened {
+	uint32_t type, error; /* enum md_error */
+	uint32_t messages, fresh, scan, scan_us;
+	uint64_t octets;
+	uint32_t recovered, conflict;
+};
+
+struct ipc_end {
+	uint32_t type, reason;
+	uint32_t retr, top, dele, dele_pending, left, update_error;
+	uint64_t retr_octets, top_octets, octets_left;
+	uint32_t update_us, in_transaction;
+};
+
+/* Any message, for the receiver's buffer. */
+union ipc_message {
+	uint32_t type;
+	struct ipc_plain plain;
+	struct ipc_login login;
+	struct ipc_login_reply login_reply;
+	struct ipc_opened opened;
+	struct ipc_end end;
+};
+
+/* Makes the pair, close-on-exec. 0, or -1 with errno. */
+int ipc_pair(int pair[2]);
+
+/*
+ * Sends one message whole, with nfds descriptors that the caller keeps.
+ * Never raises SIGPIPE. 0, or -1 with errno.
+ */
+int ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nfds);
+
+/*
+ * Receives one message. fds takes up to IPC_FDS_MAX descriptors, all
+ * close-on-exec and the caller's; the unused places are -1. Returns the size,
+ * 0 at end of file, -1 with errno (EPROTO: cut short, or too many
+ * descriptors; then none is kept). Waits if the descriptor does.
+ */
+int ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nfdsp);
+
+/* Whether size is the one of message->type and its strings are terminated. */
+int ipc_valid(const union ipc_message *message, size_t size);
+
+#endif

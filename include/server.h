@@ -1,0 +1,31 @@
+/*
+ * The ways to run: as a daemon that listens, or for the one client on
+ * descriptor 0. Both end in the same monitor.
+ */
+#ifndef POPLAR_SERVER_H
+#define POPLAR_SERVER_H
+
+#include <stdbool.h>
+
+struct config;
+struct sandbox;
+struct config_overrides;
+
+struct server_options {
+	const char *config_path;
+	bool config_required;
+	const struct config_overrides *overrides; /* for a reload */
+	bool foreground;
+};
+
+/* Listens until SIGTERM. Takes the configuration over. Returns an exit code. */
+int listener_run(struct config *config, const struct sandbox *sandbox,
+    const struct server_options *options);
+
+/* One session on descriptor 0 (and 1 where that is no socket). Exit code. */
+int inetd_run(const struct config *config, const struct sandbox *sandbox);
+
+/* What -t looks at beyond the syntax: users, folders, files. Returns the number of errors written to standard error. */
+int server_check(const struct config *config);
+
+#endif

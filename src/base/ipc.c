@@ -1,0 +1,138 @@
+/*
+ * Fixed-size messages with descriptors over SOCK_SEQPACKET. Used on both
+ * sides of the privilege boundary; trusts neither.
+ */
+#include "ipc.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONTROL_SIZE CMSG_SPACE(IPC_FDS_MAX * sizeof(int))
+
+union control {
+	char buf[CONTROL_SIZE];
+	struct cmsghdr align;
+};
+
+/* The exact size of each message; a type without a row does not exist. */
+static const size_t sizes[] = {
+	[IPC_LOGIN] = sizeof(struct ipc_login),
+	[IPC_LOGIN_REPLY] = sizeof(struct ipc_login_reply),
+	[IPC_OPENED] = sizeof(struct ipc_opened),
+	[IPC_DOTLOCK] = sizeof(struct ipc_plain),
+	[IPC_DOTLOCK_REPLY] = sizeof(struct ipc_plain),
+	[IPC_UNDOTLOCK] = sizeof(struct ipc_plain),
+	[IPC_SET_ASIDE] = sizeof(struct ipc_plain),
+	[IPC_SET_ASIDE_REPLY] = sizeof(struct ipc_plain),
+	[IPC_NOTE] = sizeof(struct ipc_plain),
+	[IPC_END] = sizeof(struct ipc_end),
+	[IPC_STOP] = sizeof(struct ipc_plain),
+};
+
+int
+ipc_pair(int pair[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+}
+
+int
+ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nfds)
+{
+	union control control;
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)message, .iov_len = size};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *cmsg;
+	ssize_t n;
+
+	if (nfds > 0) {
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = control.buf;
+		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, nfds * sizeof(int));
+	}
+	do
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	return n == (ssize_t)size ? 0 : -1;
+}
+
+/* Collects the descriptors of a received message. */
+static size_t
+take_descriptors(struct msghdr *msg, int fds[IPC_FDS_MAX])
+{
+	struct cmsghdr *cmsg;
+	size_t count = 0, n;
+
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		if (n > IPC_FDS_MAX - count)
+			n = IPC_FDS_MAX - count;
+		memcpy(fds + count, CMSG_DATA(cmsg), n * sizeof(int));
+		count += n;
+	}
+	return count;
+}
+
+int
+ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nfdsp)
+{
+	union control control;
+	struct iovec iov = {.iov_base = message, .iov_len = sizeof(*message)};
+	struct msghdr msg = {.msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.buf,
+	    .msg_controllen = sizeof(control.buf)};
+	ssize_t n;
+
+	memset(message, 0, sizeof(*message));
+	for (size_t i = 0; i < IPC_FDS_MAX; i++)
+		fds[i] = -1;
+	*nfdsp = 0;
+	do
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n == -1 && errno == EINTR);
+	if (n <= 0)
+		return (int)n;
+	*nfdsp = take_descriptors(&msg, fds);
+	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0)
+		return (int)n;
+	for (size_t i = 0; i < *nfdsp; i++) {
+		close(fds[i]);
+		fds[i] = -1;
+	}
+	*nfdsp = 0;
+	errno = EPROTO;
+	return -1;
+}
+
+static int
+terminated(const char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+int
+ipc_valid(const union ipc_message *message, size_t size)
+{
+	if (size < sizeof(message->type) || message->type == 0 ||
+	    message->type >= sizeof(sizes) / sizeof(sizes[0]) ||
+	    sizes[message->type] != size)
+		return 0;
+	if (size == sizeof(struct ipc_plain))
+		return terminated(message->plain.text, sizeof(message->plain.text));
+	if (message->type == IPC_LOGIN)
+		return terminated(message->login.user, sizeof(message->login.user)) &&
+		    terminated(message->login.secret, sizeof(message->login.secret));
+	if (message->type == IPC_LOGIN_REPLY)
+		return terminated(message->login_reply.holder,
+		    sizeof(message->login_reply.holder));
+	return 1;
+}

@@ -1,0 +1,191 @@
+/*
+ * Log lines to standard error or, as non-blocking datagrams, to syslog. Used
+ * by everything that may speak: never by src/mbox, nor by a session once it
+ * is in the sandbox (its monitor speaks for it). The log's own state is the
+ * program's only mutable global.
+ */
+#include "log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+#include <vis.h>
+
+static struct {
+	enum log_target target;
+	enum log_level level;
+	int fd; /* to syslog; -1 until connected */
+	unsigned long lost;
+} state = {LOG_TO_STDERR, LOG_INFO_LEVEL, -1, 0};
+
+static const struct {
+	const char *word;
+	int priority;
+} levels[] = {
+	[LOG_ERROR_LEVEL] = {"error: ", LOG_ERR},
+	[LOG_WARNING_LEVEL] = {"warning: ", LOG_WARNING},
+	[LOG_INFO_LEVEL] = {"", LOG_INFO},
+	[LOG_DEBUG_LEVEL] = {"", LOG_DEBUG},
+};
+
+static void
+connect_syslog(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+
+	if (state.fd == -1)
+		state.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (state.fd != -1)
+		(void)connect(state.fd, (struct sockaddr *)&address, sizeof(address));
+}
+
+void
+log_open(enum log_target target, enum log_level level)
+{
+	tzset();
+	state.target = target;
+	state.level = level;
+	if (target == LOG_TO_SYSLOG)
+		connect_syslog();
+}
+
+int
+log_descriptor(void)
+{
+	switch (state.target) {
+	case LOG_TO_STDERR:
+		return STDERR_FILENO;
+	case LOG_TO_SYSLOG:
+		return state.fd;
+	default:
+		return -1;
+	}
+}
+
+/* One datagram; a restarted syslog is connected to again, once. */
+static bool
+send_datagram(const char *line, size_t len)
+{
+	if (send(state.fd, line, len, MSG_NOSIGNAL) != -1)
+		return true;
+	if (errno == EAGAIN)
+		return false;
+	connect_syslog();
+	return send(state.fd, line, len, MSG_NOSIGNAL) != -1;
+}
+
+static void
+to_syslog(int priority, const char *word, const char *text)
+{
+	char line[LOG_LINE_MAX + 128], stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	int n;
+
+	strftime(stamp, sizeof(stamp), "%b %e %T", localtime_r(&now, &tm));
+	if (state.lost > 0) {
+		n = snprintf(line, sizeof(line),
+		    "<%d>%s poplard[%ld]: warning: %lu log lines lost",
+		    LOG_MAIL | LOG_WARNING, stamp, (long)getpid(), state.lost);
+		if (send_datagram(line, (size_t)n))
+			state.lost = 0;
+	}
+	n = snprintf(line, sizeof(line), "<%d>%s poplard[%ld]: %s%s",
+	    LOG_MAIL | priority, stamp, (long)getpid(), word, text);
+	if (!send_datagram(line, (size_t)n))
+		state.lost++;
+}
+
+static void
+to_stderr(const char *word, const char *text)
+{
+	char line[LOG_LINE_MAX + 128];
+	int n = snprintf(line, sizeof(line), "poplard: %s%s\n", word, text);
+	ssize_t written = write(STDERR_FILENO, line, (size_t)n);
+
+	if (written == -1)
+		state.lost++;
+}
+
+static void __attribute__((format(printf, 2, 0)))
+emit(enum log_level level, const char *fmt, va_list ap)
+{
+	char text[LOG_LINE_MAX];
+	int saved = errno;
+
+	if (level <= state.level && state.target != LOG_TO_NOTHING) {
+		vsnprintf(text, sizeof(text), fmt, ap);
+		if (state.target == LOG_TO_SYSLOG)
+			to_syslog(levels[level].priority, levels[level].word, text);
+		else
+			to_stderr(levels[level].word, text);
+	}
+	errno = saved;
+}
+
+void
+log_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_ERROR_LEVEL, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_warning(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_WARNING_LEVEL, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_INFO_LEVEL, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_DEBUG_LEVEL, fmt, ap);
+	va_end(ap);
+}
+
+void
+fatal(int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_ERROR_LEVEL, fmt, ap);
+	va_end(ap);
+	_exit(code);
+}
+
+char *
+log_safe(char *dst, size_t size, const char *text)
+{
+	if (strnvis(dst, text, size, VIS_OCTAL | VIS_WHITE | VIS_DQ) == -1)
+		dst[size - 1] = '\0';
+	return dst;
+}

@@ -1,0 +1,55 @@
+/*
+ * Strict readers for text from outside. Used everywhere, no privilege.
+ */
+#include "text.h"
+
+#include <string.h>
+
+bool
+text_number(const char *text, uint64_t max, uint64_t *valuep)
+{
+	uint64_t value = 0, digit;
+
+	if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0'))
+		return false;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		digit = (uint64_t)(*text - '0');
+		if (value > (UINT64_MAX - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	if (value > max)
+		return false;
+	*valuep = value;
+	return true;
+}
+
+bool
+text_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > 255 || name[0] == '-' || name[0] == '.')
+		return false;
+	if (len >= 5 && strcmp(name + len - 5, ".lock") == 0)
+		return false;
+	for (; *name != '\0'; name++) {
+		if ((unsigned char)*name <= ' ' || *name == 0x7f || strchr("/%:", *name))
+			return false;
+	}
+	return true;
+}
+
+void
+text_hex(char *dst, const unsigned char *src, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		*dst++ = digits[src[i] >> 4];
+		*dst++ = digits[src[i] & 15];
+	}
+	*dst = '\0';
+}
