@@ -1,0 +1,84 @@
+/*
+ * Who somebody is: the back ends, and the short-lived child that runs them.
+ * Only here are secrets compared.
+ */
+#ifndef POPLAR_PRIV_AUTH_H
+#define POPLAR_PRIV_AUTH_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "ipc.h"
+
+enum auth_result {
+	AUTH_OK = 0,
+	AUTH_PASSWORD,  /* wrong password or digest */
+	AUTH_UNKNOWN,   /* no such user */
+	AUTH_LOCKED,    /* locked, or expired */
+	AUTH_MECHANISM, /* APOP user with PASS, or the other way round */
+	AUTH_UID,       /* uid 0, below first_uid, or not ours without root */
+	AUTH_TROUBLE,   /* a back end failed: [SYS/TEMP] */
+	AUTH_RESULTS
+};
+
+/* The word behind reason= in the log: password, unknown, locked ... */
+const char *auth_result_name(enum auth_result result);
+
+struct auth_request {
+	uint32_t mech; /* enum ipc_mech */
+	char user[IPC_NAME_MAX];
+	char secret[IPC_SECRET_MAX];
+	const char *stamp; /* APOP: the timestamp of this connection; borrowed */
+	const char *rhost; /* the client's address, for PAM_RHOST; borrowed */
+};
+
+/* What the child writes, whole, on its pipe; never its exit status. */
+struct auth_verdict {
+	uint32_t result; /* enum auth_result */
+	uint32_t uid, gid;
+	char name[IPC_NAME_MAX];   /* the account's, for groups and paths */
+	char home[PATH_MAX];
+	char maildrop[PATH_MAX];   /* empty: maildrop.path */
+};
+
+/*
+ * Asks the back ends in the order of auth.backends; the first that knows the
+ * name decides. Runs in the auth child, or in a unit test. Fills the verdict.
+ */
+void auth_decide(const struct config *config, const struct auth_request *request,
+    struct auth_verdict *verdict);
+
+struct auth_child {
+	pid_t pid;
+	int pipe; /* readable when the verdict is there */
+};
+
+/*
+ * Forks the child for one attempt, with nothing open but the verdict's pipe,
+ * the log and /dev/null. The request is the caller's, who wipes it at once.
+ * 0, or -1 with errno.
+ */
+int auth_begin(const struct config *config, const struct auth_request *request,
+    struct auth_child *child);
+
+/*
+ * Reads the verdict (AUTH_TROUBLE unless exactly one valid struct is there),
+ * then kills and reaps the child and all that was reparented to the caller,
+ * except keep, which is the caller's session.
+ */
+void auth_end(struct auth_child *child, pid_t keep, struct auth_verdict *verdict);
+
+/*
+ * Whether any user of the users file has an APOP secret: then, and only then,
+ * the greeting holds a timestamp. No secret stays in memory. An absent file
+ * has none.
+ */
+bool users_offer_apop(const char *path);
+
+/* RFC 1725 section 7: whether digest is the MD5 of stamp and secret. Constant time. */
+bool apop_matches(const char *stamp, const char *secret, const char *digest);
+
+#endif
