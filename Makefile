@@ -14,8 +14,11 @@ DESTDIR =
 PACKAGES = libbsd-overlay libcrypto libseccomp libxxhash
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wwrite-strings -Werror
+# CET exists on x86 only; asked of the compiler, which may be a cross compiler
+target := $(shell $(CC) -dumpmachine 2>/dev/null)
+CET = $(if $(filter x86_64-% i%86-%,$(target)),-fcf-protection=full)
 HARDEN = -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
-	-fcf-protection=full -ftrivial-auto-var-init=zero
+	$(CET) -ftrivial-auto-var-init=zero
 HARDEN_LINK = -Wl,-z,relro,-z,now,-z,noexecstack
 OPTIMISE = -O2 -g
 
