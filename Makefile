@@ -8,6 +8,7 @@ prefix = /usr/local
 sysconfdir = /etc
 sbindir = $(prefix)/sbin
 mandir = $(prefix)/share/man
+docdir = $(prefix)/share/doc/poplar
 unitdir = $(prefix)/lib/systemd/system
 DESTDIR =
 
@@ -93,7 +94,47 @@ check: all units
 clean:
 	rm -rf build
 
-.PHONY: all units check clean
+# ---- install. Configuration that is there is never touched; uninstall leaves
+# it where it was changed. Installed text names the paths of this installation.
+manuals = $(wildcard man/*.[1-9])
+contributed = $(wildcard contrib/*/*)
+etc = $(DESTDIR)$(sysconfdir)
+paths = -e 's,/usr/local/sbin/,$(sbindir)/,g' \
+	-e 's,/etc/poplar/poplar.conf,$(sysconfdir)/poplar/poplar.conf,g'
+
+# shell functions: a text to a folder; a file where none is; away if unchanged
+put = put() { install -d "$(DESTDIR)$$2" && sed $(paths) "$$1" \
+	>"$(DESTDIR)$$2/$${1\#\#*/}" && chmod 644 "$(DESTDIR)$$2/$${1\#\#*/}"; }
+keep = keep() { test -e "$$2" || install -D -m 644 "$$1" "$$2"; }
+unkeep = unkeep() { if cmp -s "$$1" "$$2"; then rm -f "$$2"; fi; }
+
+install: all
+	install -d $(DESTDIR)$(sbindir)
+	install -m 755 $(out)/poplard $(out)/poplarctl $(DESTDIR)$(sbindir)
+	@set -e; $(put); put README.md $(docdir); \
+	for f in $(manuals); do put $$f $(mandir)/man$${f\#\#*.}; done; \
+	for f in $(contributed:contrib/%=%); do put contrib/$$f $(docdir)/$${f%/*}; done; \
+	put contrib/systemd/poplard.service $(unitdir)
+	@set -e; $(keep); keep etc/poplar.conf $(etc)/poplar/poplar.conf; \
+	keep etc/pam.d/poplar $(etc)/pam.d/poplar
+	@test -n "$(DESTDIR)" || getent passwd poplar >/dev/null || printf '%s\n' \
+		'Next, the user that sessions run as:' \
+		'  useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin poplar'
+
+uninstall:
+	rm -f $(DESTDIR)$(sbindir)/poplard $(DESTDIR)$(sbindir)/poplarctl \
+		$(DESTDIR)$(unitdir)/poplard.service
+	rm -rf $(DESTDIR)$(docdir)
+	@for f in $(manuals:man/%=%); do rm -f $(DESTDIR)$(mandir)/man$${f\#\#*.}/$$f; done
+	@$(unkeep); unkeep etc/poplar.conf $(etc)/poplar/poplar.conf; \
+	unkeep etc/pam.d/poplar $(etc)/pam.d/poplar
+	@rmdir $(etc)/poplar 2>/dev/null || :
+
+# ---- for the developer
+demo: all
+	sh contrib/demo.sh
+
+.PHONY: all units check clean install uninstall demo
 .SECONDARY:
 
 -include $(wildcard $(out)/obj/*.d $(out)/obj/*/*.d $(out)/unit/*/*.d)
