@@ -67,6 +67,14 @@ struct config_overrides {
  * Reads a file and the overrides over the defaults. Every error is written to
  * errors, one line each, beginning with "file:line: " or "-o section.key: ",
  * and saying what to do. A file that is absent is an error unless !required.
+ *
+ * The file: [section], key = value, blanks at both ends of a value ignored;
+ * no quotes, escapes or continued lines. '#' begins a comment at the start of
+ * a line and behind a blank, nowhere else. A line may end in CRLF and have
+ * 4096 octets. The file must be root's or the caller's, and nobody else may
+ * be able to write it. A key that this version cannot honour is accepted with
+ * its default alone.
+ *
  * Returns the number of errors; on 0 *configp is the caller's, to be freed
  * with config_free(); else it is NULL.
  */
@@ -82,8 +90,9 @@ void config_each(void (*row)(const char *section, const char *key,
 /*
  * One of the addresses of listen.pop3: "host:port", "[v6]:port", "*:port"
  * (both families), ":port" is refused. The strings are written to host and
- * port, terminated. *listp moves on behind the address. Returns 1 for an
- * address, 0 at the end of the list, -1 for text that is no address.
+ * port, terminated, without brackets. *listp moves on behind the address, or
+ * to it where it is none. Returns 1 for an address, 0 at the end of the list,
+ * -1 for text that is no address. The port is a number, 1 to 65535.
  */
 #define CONFIG_HOST_MAX 256
 #define CONFIG_PORT_MAX 8
@@ -92,8 +101,9 @@ int config_next_address(const char **listp, char host[CONFIG_HOST_MAX],
 
 /*
  * Expands maildrop.path: %u name, %n local part, %d domain (after '@'; empty
- * without one), %h home, %% a '%'. Returns false if it does not fit or uses
- * anything else.
+ * without one), %h home, %% a '%'. Returns false if it does not fit, uses
+ * anything else, or a part could lead elsewhere: a part of the name that holds
+ * '/' or begins with '.', an empty name or local part, a home without '/'.
  */
 bool config_expand_path(const char *template, const char *name, const char *home,
     char *dst, size_t size);
