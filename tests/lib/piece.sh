@@ -1,0 +1,37 @@
+#!/bin/sh
+# Runs one piece of the tests and leaves its verdicts, as TAP lines, in
+# OUT/test/NAME.tap. Usage: lib/piece.sh OUT PIECE
+set -u
+out=$1
+piece=$2
+name=$(echo "$piece" | sed -e "s,^$out/,," -e 's,^tests/,,' | tr '/' '-')
+tap=$out/test/$name.tap
+
+# No piece may run longer than this many seconds.
+limit=900
+
+case $piece in
+*.py) timeout "$limit" /usr/bin/python3 "$piece" ;;
+*.sh) timeout "$limit" sh "$piece" "$out" ;;
+*/fuzz/*) timeout "$limit" sh tests/lib/replay.sh "$out" "$piece" ;;
+*) CMOCKA_MESSAGE_OUTPUT=tap timeout "$limit" "$piece" ;;
+esac >"$tap" 2>&1 </dev/null
+status=$?
+
+# A piece that fell silent did not pass: its plan and its exit status must
+# agree with its verdicts.
+verdicts=$(grep -acE '^(not )?ok ' "$tap")
+plan=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$tap" | tail -n 1)
+if [ "${plan:-none}" != "$verdicts" ]; then
+	echo "not ok - $name ended early: status $status, $verdicts of ${plan:-?} tests" >>"$tap"
+elif [ "$status" -ne 0 ] && ! grep -qa '^not ok ' "$tap"; then
+	echo "not ok - $name ended with status $status" >>"$tap"
+fi
+
+if grep -qa '^not ok ' "$tap"; then
+	printf '==== %s\n' "$name"
+	grep -avE '^ok [^#]*$' "$tap"
+else
+	grep -aE '^ok .*# SKIP' "$tap"
+	printf '%-28s %s passed\n' "$name" "$(grep -aE '^ok ' "$tap" | grep -avc '# SKIP')"
+fi
