@@ -13,14 +13,17 @@
 #include "config.h"
 #include "ipc.h"
 
+/* The caller of auth_begin() calls auth_end() no later than this after it. */
+#define AUTH_LIMIT_MS 30000
+
 enum auth_result {
 	AUTH_OK = 0,
-	AUTH_PASSWORD,  /* wrong password or digest */
-	AUTH_UNKNOWN,   /* no such user */
-	AUTH_LOCKED,    /* locked, or expired */
+	AUTH_PASSWORD,	/* wrong password or digest */
+	AUTH_UNKNOWN,	/* no such user */
+	AUTH_LOCKED,	/* locked, or expired */
 	AUTH_MECHANISM, /* APOP user with PASS, or the other way round */
-	AUTH_UID,       /* uid 0, below first_uid, or not ours without root */
-	AUTH_TROUBLE,   /* a back end failed: [SYS/TEMP] */
+	AUTH_UID,	/* uid 0, below first_uid, or not ours without root */
+	AUTH_TROUBLE,	/* a back end failed: [SYS/TEMP] */
 	AUTH_RESULTS
 };
 
@@ -39,9 +42,9 @@ struct auth_request {
 struct auth_verdict {
 	uint32_t result; /* enum auth_result */
 	uint32_t uid, gid;
-	char name[IPC_NAME_MAX];   /* the account's, for groups and paths */
+	char name[IPC_NAME_MAX]; /* the account's, for groups and paths */
 	char home[PATH_MAX];
-	char maildrop[PATH_MAX];   /* empty: maildrop.path */
+	char maildrop[PATH_MAX]; /* empty: maildrop.path */
 };
 
 /*
@@ -78,7 +81,18 @@ void auth_end(struct auth_child *child, pid_t keep, struct auth_verdict *verdict
  */
 bool users_offer_apop(const char *path);
 
-/* RFC 1725 section 7: whether digest is the MD5 of stamp and secret. Constant time. */
+/*
+ * Reads the whole users file and logs each fault with its line, for -t and at
+ * start: at a login only the line of the name that asked is spoken of. Returns
+ * the number of faults; an absent file has none.
+ */
+unsigned users_verify(const char *path);
+
+/* Whether PAM has a service of this name; without, PAM would take "other". */
+bool pam_service_present(const char *service);
+
+/* RFC 1725 section 7: whether digest is the MD5 of stamp and secret. Constant time.
+ */
 bool apop_matches(const char *stamp, const char *secret, const char *digest);
 
 #endif

@@ -1,0 +1,330 @@
+/*
+ * Who somebody is: the order of the back ends, and the short-lived child that
+ * runs them. The child runs as root, PAM's modules in it; it holds one name,
+ * one secret, no descriptor but the verdict's pipe, the log and /dev/null,
+ * and is gone before the reply.
+ *
+ * What comes back is believed only as one whole struct on the pipe: an exit
+ * status says nothing, since a module may crash or call exit(3). A module
+ * that hangs, or starts processes of its own, is ended by auth_end().
+ */
+#include "auth.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "clock.h"
+#include "log.h"
+#include "reap.h"
+#include "text.h"
+
+/* A belt: the child ends itself when its caller forgot it. */
+#define ALARM_SECONDS (AUTH_LIMIT_MS / 1000 + 5)
+
+/* The rest of a verdict that has begun to arrive. */
+#define REST_MS 1000
+
+static const char *const names[AUTH_RESULTS] = {
+    [AUTH_OK] = "ok",
+    [AUTH_PASSWORD] = "password",
+    [AUTH_UNKNOWN] = "unknown",
+    [AUTH_LOCKED] = "locked",
+    [AUTH_MECHANISM] = "mechanism",
+    [AUTH_UID] = "uid",
+    [AUTH_TROUBLE] = "trouble",
+};
+
+static const struct backend {
+	const char *name;
+	enum auth_result (*check)(const struct config *config,
+	    const struct auth_request *request, struct auth_verdict *verdict);
+} backends[] = {
+    {"users", users_check},
+    {"pam",   pam_check  },
+};
+
+const char *
+auth_result_name(enum auth_result result)
+{
+	return (unsigned)result < AUTH_RESULTS ? names[result] : "trouble";
+}
+
+static const struct backend *
+find_backend(const char *name, size_t len)
+{
+	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+		if (strlen(backends[i].name) == len &&
+		    memcmp(backends[i].name, name, len) == 0)
+			return &backends[i];
+	}
+	return NULL;
+}
+
+/* The first that knows the name decides. */
+static enum auth_result
+ask_in_order(const struct config *config, const struct auth_request *request,
+    struct auth_verdict *verdict)
+{
+	const char *list = config->auth.backends;
+	const struct backend *backend;
+	enum auth_result result = AUTH_UNKNOWN;
+	size_t len;
+
+	for (; result == AUTH_UNKNOWN && *list != '\0'; list += len) {
+		list += strspn(list, " \t");
+		len = strcspn(list, " \t");
+		if (len == 0)
+			break;
+		backend = find_backend(list, len);
+		if (backend == NULL) {
+			log_error(
+			    "auth.backends: no back end \"%.*s\"", (int)len, list);
+			return AUTH_TROUBLE;
+		}
+		result = backend->check(config, request, verdict);
+	}
+	return result;
+}
+
+/* The caller has looked at this too; nothing malformed reaches a back end. */
+static enum auth_result
+request_fault(const struct auth_request *request)
+{
+	if (memchr(request->user, '\0', sizeof(request->user)) == NULL ||
+	    memchr(request->secret, '\0', sizeof(request->secret)) == NULL ||
+	    request->mech < IPC_MECH_PASS || request->mech >= IPC_MECHS)
+		return AUTH_TROUBLE;
+	if (!text_name(request->user))
+		return AUTH_UNKNOWN;
+	return request->secret[0] == '\0' ? AUTH_PASSWORD : AUTH_OK;
+}
+
+void
+auth_decide(const struct config *config, const struct auth_request *request,
+    struct auth_verdict *verdict)
+{
+	enum auth_result result = request_fault(request);
+
+	memset(verdict, 0, sizeof(*verdict));
+	if (result == AUTH_OK)
+		result = ask_in_order(config, request, verdict);
+	if (result != AUTH_OK)
+		memset(verdict, 0, sizeof(*verdict));
+	verdict->result = result;
+}
+
+static void
+default_signals(void)
+{
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		(void)signal(number, SIG_DFL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Leaves 0 to 2 on /dev/null (2 is the log's where it goes there), and two more. */
+static int
+close_others(int pipe_fd)
+{
+	int log = log_descriptor();
+	unsigned low = (unsigned)(log < pipe_fd ? log : pipe_fd);
+	unsigned high = (unsigned)(log < pipe_fd ? pipe_fd : log);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null == -1 || dup2(null, STDIN_FILENO) == -1 ||
+	    dup2(null, STDOUT_FILENO) == -1 ||
+	    (log != STDERR_FILENO && dup2(null, STDERR_FILENO) == -1))
+		return -1;
+	if (log <= STDERR_FILENO)
+		low = STDERR_FILENO;
+	if (low > STDERR_FILENO + 1 &&
+	    close_range(STDERR_FILENO + 1, low - 1, 0) == -1)
+		return -1;
+	if (high > low + 1 && close_range(low + 1, high - 1, 0) == -1)
+		return -1;
+	return close_range(high + 1, ~0U, 0);
+}
+
+static int
+confine_child(pid_t parent, int pipe_fd)
+{
+	const struct rlimit no_core = {0, 0};
+
+	default_signals();
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
+		return -1;
+	if (setsid() == -1 || setrlimit(RLIMIT_CORE, &no_core) == -1 ||
+	    close_others(pipe_fd) == -1 || prctl(PR_SET_DUMPABLE, 0) == -1 ||
+	    chdir("/") == -1)
+		return -1;
+	umask(077);
+	alarm(ALARM_SECONDS);
+	return 0;
+}
+
+static void
+write_verdict(int fd, const struct auth_verdict *verdict)
+{
+	const char *data = (const char *)verdict;
+	size_t left = sizeof(*verdict);
+	ssize_t sent;
+
+	while (left > 0) {
+		sent = write(fd, data, left);
+		if (sent == -1 && errno == EINTR)
+			continue;
+		if (sent <= 0)
+			return;
+		data += sent;
+		left -= (size_t)sent;
+	}
+}
+
+static _Noreturn void
+child_main(const struct config *config, const struct auth_request *request,
+    pid_t parent, int fd)
+{
+	struct auth_verdict verdict;
+
+	if (confine_child(parent, fd) == -1) {
+		log_error("auth: cannot confine the child: %s", strerror(errno));
+		_exit(EXIT_FAILURE);
+	}
+	auth_decide(config, request, &verdict);
+	write_verdict(fd, &verdict);
+	_exit(EXIT_SUCCESS);
+}
+
+int
+auth_begin(const struct config *config, const struct auth_request *request,
+    struct auth_child *child)
+{
+	pid_t parent = getpid();
+	int ends[2];
+
+	*child = (struct auth_child){-1, -1};
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1)
+		return -1;
+	/* above 0 to 2, which the child puts on /dev/null */
+	if (ends[1] <= STDERR_FILENO) {
+		errno = EBADF;
+		goto fail;
+	}
+	/* only the reader does not wait */
+	if (fcntl(ends[1], F_SETFL, 0) == -1)
+		goto fail;
+	child->pid = fork();
+	if (child->pid == -1)
+		goto fail;
+	if (child->pid == 0)
+		child_main(config, request, parent, ends[1]);
+	close(ends[1]);
+	child->pipe = ends[0];
+	return 0;
+fail:
+	close(ends[0]);
+	close(ends[1]);
+	return -1;
+}
+
+/* Whether a read has something to say, at once or by the deadline. */
+static bool
+readable(int fd, uint64_t deadline)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+	int ready;
+
+	do {
+		ready = poll(&pollfd, 1, clock_poll_timeout(deadline));
+	} while (ready == -1 && errno == EINTR);
+	return ready == 1;
+}
+
+/* Returns the octets that came: exactly a verdict's if it is there whole. */
+static size_t
+read_verdict(int fd, struct auth_verdict *verdict)
+{
+	uint64_t deadline = clock_now();
+	size_t used = 0;
+	ssize_t got;
+
+	while (used < sizeof(*verdict) && readable(fd, deadline)) {
+		if (used == 0)
+			deadline += REST_MS;
+		got = read(fd, (char *)verdict + used, sizeof(*verdict) - used);
+		if (got == -1 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (got <= 0)
+			break;
+		used += (size_t)got;
+	}
+	return used;
+}
+
+static bool
+verdict_valid(const struct auth_verdict *verdict)
+{
+	if (verdict->result >= AUTH_RESULTS)
+		return false;
+	if (memchr(verdict->name, '\0', sizeof(verdict->name)) == NULL ||
+	    memchr(verdict->home, '\0', sizeof(verdict->home)) == NULL ||
+	    memchr(verdict->maildrop, '\0', sizeof(verdict->maildrop)) == NULL)
+		return false;
+	return verdict->result != AUTH_OK ||
+	       (text_name(verdict->name) && verdict->uid != 0 &&
+		   verdict->uid != UINT32_MAX && verdict->gid != UINT32_MAX);
+}
+
+static void
+log_no_verdict(int status)
+{
+	if (status == -1)
+		log_error("auth: a back end could not be ended");
+	else if (WIFSIGNALED(status))
+		log_error("auth: a back end gave no verdict and ended by signal %d",
+		    WTERMSIG(status));
+	else
+		log_error(
+		    "auth: a back end gave no verdict and ended with status %d",
+		    WEXITSTATUS(status));
+}
+
+void
+auth_end(struct auth_child *child, pid_t keep, struct auth_verdict *verdict)
+{
+	size_t used = 0;
+	char more;
+	int status = -1;
+	bool valid;
+
+	memset(verdict, 0, sizeof(*verdict));
+	if (child->pipe != -1)
+		used = read_verdict(child->pipe, verdict);
+	if (child->pid > 0)
+		status = reap_all(child->pid, keep);
+	valid = used == sizeof(*verdict) && read(child->pipe, &more, 1) != 1 &&
+		verdict_valid(verdict);
+	if (!valid)
+		log_no_verdict(status);
+	if (!valid || verdict->result != AUTH_OK) {
+		uint32_t result = valid ? verdict->result : AUTH_TROUBLE;
+
+		memset(verdict, 0, sizeof(*verdict));
+		verdict->result = result;
+	}
+	if (child->pipe != -1)
+		close(child->pipe);
+	*child = (struct auth_child){-1, -1};
+}

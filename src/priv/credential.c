@@ -1,0 +1,163 @@
+/*
+ * Credentials of the users file. Runs as root in the auth child. All
+ * comparisons take a time that does not depend on where the first difference
+ * is; all copies are wiped.
+ */
+#include "credential.h"
+
+#include <crypt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "scram.h"
+
+/* yescrypt as crypt_gensalt(3) makes it by default; nobody's salt. */
+#define PRETENDED_HASH "$y$j9T$jgDEzXWTAkNmXpJWXBz3h/$"
+
+struct scheme {
+	const char *prefix;
+	uint32_t mech;
+	const char *(*fault)(const char *text);
+	bool (*matches)(const char *text, const struct auth_request *request);
+};
+
+/* Equal as strings. Both are put into fields of the same size first. */
+static bool
+equal_strings(const char *a, const char *b)
+{
+	char left[IPC_SECRET_MAX] = {0}, right[IPC_SECRET_MAX] = {0};
+	bool fit, equal;
+
+	fit = strlcpy(left, a, sizeof(left)) < sizeof(left);
+	fit = strlcpy(right, b, sizeof(right)) < sizeof(right) && fit;
+	equal = CRYPTO_memcmp(left, right, sizeof(left)) == 0;
+	explicit_bzero(left, sizeof(left));
+	explicit_bzero(right, sizeof(right));
+	return fit && equal;
+}
+
+static const char *
+secret_fault(const char *text)
+{
+	if (text[0] == '\0')
+		return "the secret is empty";
+	if (strlen(text) >= IPC_SECRET_MAX)
+		return "the secret is too long";
+	return NULL;
+}
+
+static bool
+plain_matches(const char *text, const struct auth_request *request)
+{
+	return equal_strings(text, request->secret);
+}
+
+static bool
+apop_credential_matches(const char *text, const struct auth_request *request)
+{
+	return request->stamp != NULL &&
+	       apop_matches(request->stamp, text, request->secret);
+}
+
+/* The failure tokens of crypt(3), "*0" and "*1", are no valid setting either. */
+static const char *
+hash_fault(const char *text)
+{
+	int verdict = text[0] == '\0' ? CRYPT_SALT_INVALID : crypt_checksalt(text);
+
+	if (verdict != CRYPT_SALT_OK && verdict != CRYPT_SALT_METHOD_LEGACY)
+		return "no hash that crypt(3) knows";
+	return NULL;
+}
+
+static bool
+hash_matches(const char *text, const struct auth_request *request)
+{
+	struct crypt_data *data = calloc(1, sizeof(*data));
+	const char *hash;
+	bool equal = false;
+
+	if (data == NULL)
+		return false;
+	hash = crypt_r(request->secret, text, data);
+	if (hash != NULL && hash[0] != '*')
+		equal = equal_strings(text, hash);
+	freezero(data, sizeof(*data));
+	return equal;
+}
+
+static bool
+scram_credential_matches(const char *text, const struct auth_request *request)
+{
+	return scram_matches(text, request->secret);
+}
+
+/* The bare hash is last: its empty prefix fits everything. */
+static const struct scheme schemes[] = {
+    {"{PLAIN}",		IPC_MECH_PASS, secret_fault, plain_matches		  },
+    {"{CRYPT}",		IPC_MECH_PASS, hash_fault,   hash_matches	       },
+    {"{APOP}",	       IPC_MECH_APOP, secret_fault, apop_credential_matches },
+    {"{SCRAM-SHA-256}", IPC_MECH_PASS, scram_fault,  scram_credential_matches},
+    {"",		IPC_MECH_PASS, hash_fault,   hash_matches		},
+};
+
+static const struct scheme *
+find_scheme(const char *text)
+{
+	const struct scheme *scheme = schemes;
+
+	while (strncmp(text, scheme->prefix, strlen(scheme->prefix)) != 0)
+		scheme++;
+	return scheme;
+}
+
+const char *
+credential_parse(const char *text, struct credential *credential)
+{
+	const struct scheme *scheme;
+	const char *fault;
+
+	*credential = (struct credential){.text = ""};
+	if (strcmp(text, "*") == 0 || text[0] == '!') {
+		credential->locked = true;
+		text++;
+		if (text[0] == '\0')
+			return NULL;
+	}
+	scheme = find_scheme(text);
+	text += strlen(scheme->prefix);
+	if (scheme->prefix[0] == '\0' && text[0] == '{')
+		return "an unknown scheme of credential";
+	fault = scheme->fault(text);
+	if (fault != NULL)
+		return fault;
+	credential->scheme = scheme;
+	credential->text = text;
+	return NULL;
+}
+
+uint32_t
+credential_mech(const struct credential *credential)
+{
+	return credential->scheme == NULL ? 0 : credential->scheme->mech;
+}
+
+bool
+credential_matches(
+    const struct credential *credential, const struct auth_request *request)
+{
+	if (credential_mech(credential) != request->mech)
+		return false;
+	return credential->scheme->matches(credential->text, request);
+}
+
+void
+credential_pretend(const struct auth_request *request)
+{
+	if (request->mech == IPC_MECH_PASS)
+		(void)hash_matches(PRETENDED_HASH, request);
+	else if (request->stamp != NULL)
+		(void)apop_matches(request->stamp, PRETENDED_HASH, request->secret);
+}

@@ -1,0 +1,44 @@
+/*
+ * The second field of a line of the users file: what is compared with the
+ * password or the digest that a client sent.
+ */
+#ifndef POPLAR_PRIV_CREDENTIAL_H
+#define POPLAR_PRIV_CREDENTIAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "auth.h"
+
+struct scheme;
+
+struct credential {
+	const struct scheme *scheme; /* NULL: locked, and nothing behind the lock */
+	const char *text;	     /* behind the prefix; borrowed */
+	bool locked;
+};
+
+/*
+ * Reads a credential: a crypt(3) hash, bare or as {CRYPT}; {PLAIN}password;
+ * {SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey; {APOP}shared secret;
+ * any of them behind a `!`, or a lone `!` or `*`, locked. Returns NULL, or
+ * what is wrong with it, without any part of it.
+ */
+const char *credential_parse(const char *text, struct credential *credential);
+
+/* The one mechanism that this credential serves (RFC 1725 section 12). */
+uint32_t credential_mech(const struct credential *credential);
+
+/* Whether the secret that was sent is right. Of the mechanism that it serves only.
+ */
+bool credential_matches(
+    const struct credential *credential, const struct auth_request *request);
+
+/*
+ * Does the work of a comparison with a credential of the default cost and
+ * throws the result away: for names that have none, so that time does not
+ * tell them.
+ */
+void credential_pretend(const struct auth_request *request);
+
+#endif

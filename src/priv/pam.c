@@ -1,0 +1,254 @@
+/*
+ * The back end `pam`: system users. Runs as root in the auth child and
+ * nowhere else, since a module may do anything there: hang, crash, exit,
+ * start processes.
+ *
+ * PAM is asked for names that do not exist too: its answer takes as long.
+ * What the name is worth after a refusal (unknown, locked) is for the log
+ * only. Neither credentials nor a PAM session are opened: both belong to the
+ * process that calls for them, this child, which is gone before the mail is
+ * opened, and nothing is ever run as the user.
+ */
+#include "backend.h"
+
+#include <shadow.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <security/pam_appl.h>
+
+#include "log.h"
+#include "text.h"
+
+#define SHADOW_MAX 4096
+
+/* A code that is not here is trouble: the stack failed, not the user. */
+static const struct {
+	int code;
+	enum auth_result result;
+} results[] = {
+    {PAM_SUCCESS,	  AUTH_OK	 },
+    {PAM_AUTH_ERR,	   AUTH_PASSWORD},
+    {PAM_USER_UNKNOWN,     AUTH_UNKNOWN },
+    {PAM_MAXTRIES,	   AUTH_LOCKED  },
+    {PAM_PERM_DENIED,      AUTH_LOCKED	 },
+    {PAM_ACCT_EXPIRED,     AUTH_LOCKED  },
+    {PAM_CRED_EXPIRED,     AUTH_LOCKED  },
+    {PAM_NEW_AUTHTOK_REQD, AUTH_LOCKED  },
+    {PAM_AUTHTOK_EXPIRED,  AUTH_LOCKED  },
+};
+
+/* Where a service's file may be; a name that has none gets "other"'s rules. */
+static const char *const service_folders[] = {"/etc/pam.d", "/usr/lib/pam.d"};
+
+bool
+pam_service_present(const char *service)
+{
+	char path[PATH_MAX];
+
+	if (!text_name(service))
+		return false;
+	for (size_t i = 0; i < sizeof(service_folders) / sizeof(*service_folders);
+	     i++) {
+		snprintf(path, sizeof(path), "%s/%s", service_folders[i], service);
+		if (access(path, R_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+drop_replies(struct pam_response *replies, int count)
+{
+	for (int i = 0; replies != NULL && i < count; i++) {
+		if (replies[i].resp != NULL)
+			freezero(replies[i].resp, strlen(replies[i].resp));
+	}
+	free(replies);
+}
+
+/*
+ * The password, byte for byte, to every prompt without echo; no answer to
+ * what is only shown; whoever asks for anything else asks in vain.
+ */
+static int
+answer(const struct pam_message *message, const char *secret, char **replyp)
+{
+	switch (message->msg_style) {
+	case PAM_PROMPT_ECHO_OFF:
+		*replyp = strdup(secret);
+		return *replyp == NULL ? PAM_BUF_ERR : PAM_SUCCESS;
+	case PAM_TEXT_INFO:
+	case PAM_ERROR_MSG:
+		return PAM_SUCCESS;
+	default:
+		return PAM_CONV_ERR;
+	}
+}
+
+static int
+converse(int count, const struct pam_message **messages,
+    struct pam_response **repliesp, void *ctx)
+{
+	const struct auth_request *request = ctx;
+	struct pam_response *replies;
+	int code = PAM_SUCCESS;
+
+	if (count <= 0 || count > PAM_MAX_NUM_MSG)
+		return PAM_CONV_ERR;
+	replies = calloc((size_t)count, sizeof(*replies));
+	if (replies == NULL)
+		return PAM_BUF_ERR;
+	for (int i = 0; i < count && code == PAM_SUCCESS; i++)
+		code = answer(messages[i], request->secret, &replies[i].resp);
+	if (code != PAM_SUCCESS) {
+		drop_replies(replies, count);
+		return code;
+	}
+	*repliesp = replies;
+	return PAM_SUCCESS;
+}
+
+/* The monitor delays every failure alike; PAM's own delay would tell them apart. */
+static void
+no_delay(int code, unsigned usec, void *ctx)
+{
+	(void)code;
+	(void)usec;
+	(void)ctx;
+}
+
+static int
+set_items(pam_handle_t *pam, const struct auth_request *request)
+{
+	void (*const delay)(int, unsigned, void *) = no_delay;
+	int code;
+
+	code = pam_set_item(pam, PAM_FAIL_DELAY, (const void *)delay);
+	if (code == PAM_SUCCESS)
+		code = pam_set_item(pam, PAM_TTY, "pop3");
+	if (code == PAM_SUCCESS && request->rhost != NULL &&
+	    request->rhost[0] != '\0')
+		code = pam_set_item(pam, PAM_RHOST, request->rhost);
+	return code;
+}
+
+/* `!` and `*` in front of a hash: passwd -l, usermod -L, no password ever set. */
+static bool
+shadow_locked(const char *name)
+{
+	struct spwd entry, *found = NULL;
+	char buf[SHADOW_MAX];
+	bool locked;
+
+	locked = getspnam_r(name, &entry, buf, sizeof(buf), &found) == 0 &&
+		 found != NULL && found->sp_pwdp != NULL &&
+		 (found->sp_pwdp[0] == '!' || found->sp_pwdp[0] == '*');
+	explicit_bzero(buf, sizeof(buf));
+	return locked;
+}
+
+/*
+ * Stacks end in pam_deny and the like, so most refusals come as one code,
+ * whatever the cause.
+ */
+static enum auth_result
+refine(enum auth_result result, const char *name)
+{
+	struct system_account account;
+
+	if (result != AUTH_PASSWORD)
+		return result;
+	if (system_by_name(name, &account) == SYSTEM_NONE)
+		return AUTH_UNKNOWN;
+	return shadow_locked(name) ? AUTH_LOCKED : AUTH_PASSWORD;
+}
+
+static enum auth_result
+translate(int code, const char *service, const char *name)
+{
+	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+		if (results[i].code == code)
+			return refine(results[i].result, name);
+	}
+	log_error("pam: service %s failed: %s", service, pam_strerror(NULL, code));
+	return AUTH_TROUBLE;
+}
+
+/* A module may have given the user another name: that one is looked up. */
+static enum auth_result
+fill_account(const struct config *config, const pam_handle_t *pam,
+    struct auth_verdict *verdict)
+{
+	struct system_account account;
+	enum system_lookup lookup;
+	const void *item = NULL;
+	const char *name;
+
+	if (pam_get_item(pam, PAM_USER, &item) != PAM_SUCCESS || item == NULL)
+		return AUTH_TROUBLE;
+	name = item;
+	if (!text_name(name))
+		return AUTH_TROUBLE;
+	lookup = system_by_name(name, &account);
+	if (lookup != SYSTEM_FOUND)
+		return lookup == SYSTEM_NONE ? AUTH_UNKNOWN : AUTH_TROUBLE;
+	if (!text_name(account.name))
+		return AUTH_TROUBLE;
+	if (!system_uid_permitted(config, account.uid))
+		return AUTH_UID;
+	verdict->uid = account.uid;
+	verdict->gid = account.gid;
+	strlcpy(verdict->name, account.name, sizeof(verdict->name));
+	strlcpy(verdict->home, account.home, sizeof(verdict->home));
+	return AUTH_OK;
+}
+
+static enum auth_result
+ask_pam(const struct config *config, const struct auth_request *request,
+    struct auth_verdict *verdict)
+{
+	struct auth_request copy = *request;
+	const struct pam_conv conversation = {converse, &copy};
+	const char *service = config->auth.pam_service;
+	pam_handle_t *pam = NULL;
+	enum auth_result result;
+	int code;
+
+	code = pam_start(service, request->user, &conversation, &pam);
+	if (code == PAM_SUCCESS)
+		code = set_items(pam, request);
+	if (code == PAM_SUCCESS)
+		code =
+		    pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
+	if (code == PAM_SUCCESS)
+		code = pam_acct_mgmt(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
+	explicit_bzero(copy.secret, sizeof(copy.secret));
+	result = translate(code, service, request->user);
+	if (result == AUTH_OK)
+		result = fill_account(config, pam, verdict);
+	if (pam != NULL)
+		(void)pam_end(pam, code);
+	return result;
+}
+
+enum auth_result
+pam_check(const struct config *config, const struct auth_request *request,
+    struct auth_verdict *verdict)
+{
+	struct system_account account;
+
+	/* PAM wants the password itself, which APOP never sends. */
+	if (request->mech != IPC_MECH_PASS)
+		return system_by_name(request->user, &account) == SYSTEM_NONE
+			   ? AUTH_UNKNOWN
+			   : AUTH_MECHANISM;
+	if (!pam_service_present(config->auth.pam_service)) {
+		log_error("pam: no file for service %s in /etc/pam.d",
+		    config->auth.pam_service);
+		return AUTH_TROUBLE;
+	}
+	return ask_pam(config, request, verdict);
+}

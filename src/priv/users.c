@@ -1,0 +1,207 @@
+/*
+ * The back end `users`: names and credentials of the users file. Runs as root
+ * in the auth child (users_offer_apop() in the monitor).
+ *
+ * The file is always read to its end and one comparison is always made, with
+ * a pretended hash where the name has none to compare with, so that the time
+ * of an answer does not tell names. A name that occurs twice, or in a line
+ * with a fault, is refused: it never falls through to the next back end.
+ */
+#include "backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "users_file.h"
+
+/* What was found for one name; holds secrets, wiped. */
+struct search {
+	const char *path;
+	const char *name;
+	unsigned matches;
+	struct users_line line; /* the first match; its text is below */
+	char text[USERS_LINE_MAX];
+};
+
+static bool
+visit_search(struct users_line *line, void *ctx)
+{
+	struct search *search = ctx;
+
+	if (users_line_is(line, search->name) && search->matches++ == 0) {
+		search->line = *line;
+		search->line.text = search->text;
+		memcpy(search->text, line->text, line->len + 1);
+	}
+	return true;
+}
+
+static void
+log_fault(const char *path, unsigned number, const char *fault)
+{
+	log_error("%s:%u: %s", path, number, fault);
+}
+
+/* Where the line leaves uid, gid or home to the system's accounts. */
+static enum auth_result
+fill_account(const struct search *search, const struct users_entry *entry,
+    struct auth_verdict *verdict)
+{
+	struct system_account account = {.uid = geteuid(), .gid = getegid()};
+	enum system_lookup lookup;
+	bool root = geteuid() == 0;
+
+	if (entry->has_uid && entry->has_gid && entry->home[0] != '\0')
+		lookup = SYSTEM_NONE;
+	else if (entry->has_uid || !root)
+		lookup = system_by_uid(
+		    entry->has_uid ? entry->uid : geteuid(), &account);
+	else
+		lookup = system_by_name(entry->name, &account);
+	if (lookup == SYSTEM_FAILED)
+		return AUTH_TROUBLE;
+	if (lookup == SYSTEM_NONE && root && !(entry->has_uid && entry->has_gid)) {
+		log_fault(search->path, search->line.number,
+		    "no system account to take uid or gid from");
+		return AUTH_UID;
+	}
+	verdict->uid = entry->has_uid ? entry->uid : account.uid;
+	verdict->gid = entry->has_gid && root ? entry->gid : account.gid;
+	strlcpy(verdict->name, entry->name, sizeof(verdict->name));
+	strlcpy(verdict->home, entry->home[0] != '\0' ? entry->home : account.home,
+	    sizeof(verdict->home));
+	strlcpy(verdict->maildrop, entry->maildrop, sizeof(verdict->maildrop));
+	return AUTH_OK;
+}
+
+/* The comparison, or one as long, comes first; only then what forbids it. */
+static enum auth_result
+judge_credential(
+    const struct users_entry *entry, const struct auth_request *request)
+{
+	const struct credential *credential = &entry->credential;
+	uint32_t mech = credential_mech(credential);
+	bool right = false;
+
+	if (mech == request->mech)
+		right = credential_matches(credential, request);
+	else
+		credential_pretend(request);
+	if (credential->locked)
+		return AUTH_LOCKED;
+	if (mech != request->mech)
+		return AUTH_MECHANISM;
+	return right ? AUTH_OK : AUTH_PASSWORD;
+}
+
+static enum auth_result
+judge(const struct config *config, const struct auth_request *request,
+    struct search *search, struct auth_verdict *verdict)
+{
+	struct users_entry entry;
+	const char *fault;
+	enum auth_result result;
+
+	if (search->matches == 0) {
+		credential_pretend(request);
+		return AUTH_UNKNOWN;
+	}
+	fault = users_parse(&search->line, &entry);
+	if (fault == NULL && search->matches > 1)
+		fault = "this name occurs again further down";
+	if (fault != NULL) {
+		log_fault(search->path, search->line.number, fault);
+		credential_pretend(request);
+		return AUTH_LOCKED;
+	}
+	result = judge_credential(&entry, request);
+	if (result == AUTH_OK)
+		result = fill_account(search, &entry, verdict);
+	if (result == AUTH_OK && !system_uid_permitted(config, verdict->uid))
+		result = AUTH_UID;
+	return result;
+}
+
+enum auth_result
+users_check(const struct config *config, const struct auth_request *request,
+    struct auth_verdict *verdict)
+{
+	struct search *search = calloc(1, sizeof(*search));
+	enum auth_result result = AUTH_TROUBLE;
+	const char *reason;
+
+	if (search == NULL)
+		return AUTH_TROUBLE;
+	search->path = config->auth.users_file;
+	search->name = request->user;
+	switch (users_scan(search->path, visit_search, search, &reason)) {
+	case USERS_READ:
+		result = judge(config, request, search, verdict);
+		break;
+	case USERS_ABSENT:
+		result = AUTH_UNKNOWN;
+		break;
+	case USERS_REFUSED:
+		log_error("%s: %s", search->path, reason);
+		break;
+	}
+	freezero(search, sizeof(*search));
+	return result;
+}
+
+/* Stops at the first secret that serves APOP. */
+static bool
+visit_apop(struct users_line *line, void *ctx)
+{
+	struct users_entry entry;
+	bool *offeredp = ctx;
+
+	*offeredp = users_parse(line, &entry) == NULL && !entry.credential.locked &&
+		    credential_mech(&entry.credential) == IPC_MECH_APOP;
+	return !*offeredp;
+}
+
+bool
+users_offer_apop(const char *path)
+{
+	bool offered = false;
+	const char *reason;
+
+	return users_scan(path, visit_apop, &offered, &reason) == USERS_READ &&
+	       offered;
+}
+
+struct verification {
+	const char *path;
+	unsigned faults;
+};
+
+static bool
+visit_verify(struct users_line *line, void *ctx)
+{
+	struct verification *verification = ctx;
+	struct users_entry entry;
+	const char *fault = users_parse(line, &entry);
+
+	if (fault != NULL) {
+		log_fault(verification->path, line->number, fault);
+		verification->faults++;
+	}
+	return true;
+}
+
+unsigned
+users_verify(const char *path)
+{
+	struct verification verification = {path, 0};
+	const char *reason;
+
+	if (users_scan(path, visit_verify, &verification, &reason) ==
+	    USERS_REFUSED) {
+		log_error("%s: %s", path, reason);
+		verification.faults++;
+	}
+	return verification.faults;
+}
