@@ -34,6 +34,9 @@ int disk_truncate(int fd, off_t size);
 /* Makes sure that [at, at + len) can be written; fallocate(2), size grows. */
 int disk_allocate(int fd, off_t at, off_t len);
 
+/* The same, but the size of the file stays: room for a write to come. */
+int disk_reserve(int fd, off_t at, off_t len);
+
 int disk_stat(int fd, struct disk_stat *stat);
 
 /* Octets free on the file system for this process, and its size. */
