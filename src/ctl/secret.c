@@ -1,0 +1,157 @@
+/*
+ * Secrets: from a person or a pipe into the credential of a users file. Runs
+ * with the privilege of poplarctl's caller. Whatever held a secret is wiped
+ * before it is given back; no stdio buffer ever holds one.
+ */
+#include <crypt.h>
+#include <err.h>
+#include <errno.h>
+#include <readpassphrase.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+#define BUFFER (SECRET_MAX + 2) /* one octet more, to tell "too long" */
+
+struct secret_scheme {
+	const char *word;
+	const char *prefix; /* stands before a secret that is kept; NULL: hashed */
+};
+
+static const struct secret_scheme schemes[] = {
+    {"crypt", NULL	  },
+    {"plain", "{PLAIN}"},
+    {"apop",  "{APOP}" },
+};
+
+const struct secret_scheme *
+secret_find_scheme(const char *word)
+{
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		if (strcmp(schemes[i].word, word) == 0)
+			return &schemes[i];
+	}
+	return NULL;
+}
+
+/* NULL, or why a secret of len octets can never log in or be written down. */
+static const char *
+secret_fault(const struct secret_scheme *scheme, const char *secret, size_t len)
+{
+	if (len == 0)
+		return "it is empty";
+	if (len > SECRET_MAX)
+		return "it is longer than 255 octets";
+	if (memchr(secret, '\0', len) != NULL)
+		return "it holds a NUL octet";
+	if (memchr(secret, '\r', len) != NULL || memchr(secret, '\n', len) != NULL)
+		return "it holds a line end";
+	if (scheme->prefix != NULL && memchr(secret, ':', len) != NULL)
+		return "it holds a colon, and the users file could not be read "
+		       "back";
+	return NULL;
+}
+
+/* Takes the octets before the line end. Returns their number, or -1, said. */
+static ssize_t
+read_line(char *secret)
+{
+	size_t len = 0;
+	ssize_t n;
+	char octet;
+
+	for (;;) {
+		n = read(STDIN_FILENO, &octet, 1);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1) {
+			warn("standard input");
+			return -1;
+		}
+		if (n == 0 || octet == '\n')
+			break;
+		if (len < BUFFER - 1)
+			secret[len++] = octet;
+	}
+	explicit_bzero(&octet, sizeof(octet));
+	secret[len] = '\0';
+	return (ssize_t)len;
+}
+
+/* Asks twice. Returns the number of octets, or -1, said. */
+static ssize_t
+ask(const char *name, char *secret)
+{
+	char prompt[300], again[BUFFER];
+	ssize_t len = -1;
+
+	snprintf(prompt, sizeof(prompt), "New password for %s: ", name);
+	if (readpassphrase(prompt, secret, BUFFER, RPP_REQUIRE_TTY) == NULL ||
+	    readpassphrase("The same again: ", again, BUFFER, RPP_REQUIRE_TTY) ==
+		NULL)
+		warnx("no terminal to ask for the password; use -s");
+	else if (strcmp(secret, again) != 0)
+		warnx("the two passwords differ; nothing was changed");
+	else
+		len = (ssize_t)strlen(secret);
+	explicit_bzero(again, sizeof(again));
+	return len;
+}
+
+int
+secret_read(const char *name, bool from_stdin, const struct secret_scheme *scheme,
+    char secret[SECRET_MAX + 2])
+{
+	ssize_t len = from_stdin ? read_line(secret) : ask(name, secret);
+	const char *fault;
+
+	if (len == -1)
+		return EX_NOINPUT;
+	fault = secret_fault(scheme, secret, (size_t)len);
+	if (fault == NULL)
+		return EX_OK;
+	warnx("the password cannot be used: %s", fault);
+	return EX_DATAERR;
+}
+
+/* Hashed by the method that the library recommends (yescrypt). */
+static char *
+hash(const char *secret)
+{
+	char salt[CRYPT_GENSALT_OUTPUT_SIZE], *hashed = NULL;
+	struct crypt_data *data = calloc(1, sizeof(*data));
+	const char *result;
+
+	if (data == NULL ||
+	    crypt_gensalt_rn(NULL, 0, NULL, 0, salt, sizeof(salt)) == NULL)
+		goto out;
+	result = crypt_rn(secret, salt, data, sizeof(*data));
+	if (result != NULL && result[0] != '*')
+		hashed = strdup(result);
+out:
+	if (hashed == NULL)
+		warn("the password cannot be hashed");
+	freezero(data, sizeof(*data));
+	return hashed;
+}
+
+char *
+secret_encode(const struct secret_scheme *scheme, const char *secret)
+{
+	size_t size;
+	char *credential;
+
+	if (scheme->prefix == NULL)
+		return hash(secret);
+	size = strlen(scheme->prefix) + strlen(secret) + 1;
+	credential = malloc(size);
+	if (credential == NULL)
+		warn(NULL);
+	else
+		snprintf(credential, size, "%s%s", scheme->prefix, secret);
+	return credential;
+}
