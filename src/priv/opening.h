@@ -1,43 +1,46 @@
 /*
  * What root does for a session with the account's file-system ids: open its
- * maildrop, keep its state folder, make its dotlock. Real, effective and saved
- * ids never change, so the user can neither signal nor trace the monitor.
+ * maildrop, keep its state folder, make its dotlock.
  */
 #ifndef POPLAR_PRIV_OPENING_H
 #define POPLAR_PRIV_OPENING_H
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "account.h"
 #include "config.h"
+#include "ipc.h"
 #include "maildrop.h"
-
-struct account {
-	const char *login; /* the name that logged in */
-	uid_t uid;
-	gid_t gid;
-};
 
 enum opening_result {
 	OPENING_OK = 0,
-	OPENING_IN_USE,      /* another session; holder is set */
-	OPENING_UNSUITABLE,  /* not a plain file of the account: [SYS/PERM] */
-	OPENING_UNAVAILABLE  /* folder missing, system trouble: [SYS/TEMP] */
+	OPENING_IN_USE,	    /* another session; holder is set */
+	OPENING_UNSUITABLE, /* not a plain file of the account: [SYS/PERM] */
+	OPENING_UNAVAILABLE /* folder missing, system trouble: [SYS/TEMP] */
 };
 
 /* An open maildrop, on the privileged side. Unused descriptors are -1. */
 struct opening {
 	struct account account;
-	int folder;          /* the maildrop's folder, opened with the account's ids */
-	int state;           /* its state folder */
-	struct md_fds fds;   /* index carries the session lock */
-	char path[PATH_MAX]; /* resolved folder and file name, for log lines */
-	char name[NAME_MAX + 1]; /* the file's name in its folder */
-	char holder[IPC_HOLDER_MAX]; /* of the other session */
+	struct identity theirs; /* file-system ids for the maildrop's folder */
+	struct identity own;	/* and those to go back to */
+	int folder;		/* the maildrop's folder, O_PATH */
+	int state;		/* its state folder */
+	int note;	   /* what is noted of our dotlock, in the state folder */
+	struct md_fds fds; /* index and journal carry the session lock */
+	char folder_path[PATH_MAX]; /* resolved */
+	char path[PATH_MAX];	  /* resolved folder and file name, for log lines */
+	char name[NAME_MAX + 1];  /* the file's name in its folder */
+	char login[IPC_NAME_MAX]; /* for log lines */
+	char holder[IPC_HOLDER_MAX]; /* of the other session: "from ADDRESS since
+					TIME", or empty */
 	char fault[256];     /* what was wrong, for the log; empty without fault */
 	struct stat dotlock; /* st_ino 0: none made by us */
+	bool warned;	     /* that no dotlock can be made */
 };
 
 /*
@@ -48,50 +51,71 @@ struct opening {
  * `owner`), takes the session lock, clears a dotlock that a dead session of
  * ours left (noted in the state folder), writes `holder` (sid, address,
  * since). *opening is filled, to be given to opening_close() in every case.
- * account.login is copied by reference and must outlive the opening.
+ * account->login is copied by reference and must outlive the opening.
  */
-enum opening_result opening_open(const struct config *config, const struct account *account,
-    const char *path, const char *sid, const char *address, struct opening *opening);
+enum opening_result opening_open(const struct config *config,
+    const struct account *account, const char *path, const char *sid,
+    const char *address, struct opening *opening);
 
 /*
  * The same from a state folder's `owner`, for recovery at start: no name of
- * an account is looked up. OPENING_UNAVAILABLE where `owner` is damaged.
+ * an account is looked up (account.login is NULL, login is set).
+ * OPENING_UNAVAILABLE where `owner` is damaged or the folder has moved.
  */
-enum opening_result opening_reopen(const struct config *config, const char *state_name,
-    const char *sid, struct opening *opening);
+enum opening_result opening_reopen(const struct config *config,
+    const char *state_name, const char *sid, struct opening *opening);
 
-/* Removes our dotlock, closes all, which lets the session lock go once the session is gone too. */
+/* Removes our dotlock, closes all, which lets the session lock go once the session
+ * is gone too. */
 void opening_close(const struct config *config, struct opening *opening);
+
+/* Sets opening->fault and returns result. For the files behind this header. */
+enum opening_result
+opening_fault(struct opening *opening, enum opening_result result, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * Makes the dotlock: NAME.lock beside the maildrop, relative to the folder's
  * descriptor, with the account's file-system ids (and, only on EACCES in a
  * root-owned, group-writable folder of group mail, file-system gid mail);
- * O_EXCL, 0644, "pid host\n"; noted in the state folder first. Another's is
- * broken only when older than 5 minutes, unchanged, and not of a live process
- * of this host. One try, no waiting. Then checks that the path still names
- * the open file, with one link (an absent file must still be absent).
+ * exclusive, 0644, "pid host\n"; noted in the state folder first. Called only
+ * while the session holds its fcntl lock. Another's is broken only when older
+ * than 5 minutes, unchanged, and not of a live process of this host. One try,
+ * no waiting. Then checks that the path still names the open file, with one
+ * link. For an absent file no dotlock is made; it must still be absent.
  */
 enum md_dotlock dotlock_make(const struct config *config, struct opening *opening);
 
-/* Renews its time, once a minute while it is held. False: it is ours no more (logged). */
+/* Renews its time, once a minute while it is held. False: it is ours no more
+ * (logged). */
 bool dotlock_touch(struct opening *opening);
 
 /* Removes it if device and inode are still ours; logs if not. */
 void dotlock_remove(struct opening *opening);
 
-/* Renames the journal into conflict/, puts an empty one in its place. 0, or -1 with errno; fds.journal is new. */
-int journal_set_aside(struct opening *opening);
-
-/* Calls a function with the name of each state folder whose journal is not empty. */
-int state_each_pending(const struct config *config,
-    void (*pending)(const char *state_name, void *ctx), void *ctx);
+/* Removes the dotlock of a dead session of ours. The session lock is held. */
+void dotlock_clear(struct opening *opening);
 
 /*
- * setfsgid, setgroups for file access and setfsuid to the account, read back.
- * Without root it only checks that the account is the caller's. 0, or -1.
+ * Moves the journal into conflict/, puts an empty one in its place and logs
+ * an error that says what to do. 0; or -1 with errno: nothing was changed, or
+ * the journal is in conflict/ and none in its place. On 0 fds.journal is new
+ * and the old descriptor closed.
  */
-int account_enter(const struct account *account);
-void account_leave(void);
+int journal_set_aside(struct opening *opening);
+
+/*
+ * Makes server.state_dir if it is absent (not its parents) and checks that it
+ * is a folder of the caller's that nobody else can write. 0, or -1 with the
+ * reason and what to do in why. For the start of a daemon and for -t.
+ */
+int state_prepare(const struct config *config, char *why, size_t size);
+
+/*
+ * Calls a function with the name of each state folder that a dead session
+ * left something in: a journal or a noted dotlock. 0, or -1 with errno.
+ */
+int state_each_pending(const struct config *config,
+    void (*pending)(const char *state_name, void *ctx), void *ctx);
 
 #endif
