@@ -39,6 +39,10 @@ CFLAGS_coverage = -fprofile-instr-generate -fcoverage-mapping \
 	-mllvm -runtime-counter-relocation=true -O0
 HARDEN_coverage = -fstack-protector-strong
 CC_clang = clang
+CC_fuzz = clang
+CFLAGS_fuzz = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+CPPFLAGS_fuzz = -DPOPLAR_SANITIZED
+HARDEN_fuzz = -fstack-protector-strong
 
 cc = $(or $(CC_$(VARIANT)),$(CC))
 harden = $(or $(HARDEN_$(VARIANT)),$(HARDEN))
@@ -86,7 +90,18 @@ $(out)/unit/%: tests/unit/%.c $(archives)
 	$(cc) $(CPPFLAGS_ALL) -Isrc $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< \
 		$(link) $(LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
 
-units: $(units)
+# a fuzz entry: tests/fuzz/NAME.c, which defines LLVMFuzzerTestOneInput(); in
+# every build but VARIANT=fuzz its main replays the files it is given
+fuzz_sources = $(wildcard tests/fuzz/*.c)
+fuzzers = $(fuzz_sources:tests/fuzz/%.c=$(out)/fuzz/%)
+fuzz_main = $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer,tests/lib/replay.c)
+
+$(out)/fuzz/%: tests/fuzz/%.c tests/lib/replay.c $(archives)
+	@mkdir -p $(@D)
+	$(cc) $(CPPFLAGS_ALL) -Isrc $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< \
+		$(fuzz_main) $(link) $(LIBS)
+
+units: $(units) $(fuzzers)
 
 check: all units
 	tests/check.sh $(out)
@@ -131,10 +146,53 @@ uninstall:
 	@rmdir $(etc)/poplar 2>/dev/null || :
 
 # ---- for the developer
-demo: all
+sources = $(wildcard include/*.h src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
+FUZZ_SECONDS = 60
+SOAK_ROUNDS = 10
+
+demo:
 	sh contrib/demo.sh
 
-.PHONY: all units check clean install uninstall demo
+format:
+	clang-format -i $(sources)
+
+lint:
+	clang-format --dry-run -Werror $(sources)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
+		--enable=warning,performance,portability \
+		-D_GNU_SOURCE -Iinclude src
+	clang-tidy --quiet $(filter src/%.c,$(sources)) -- -std=c17 $(CPPFLAGS_ALL)
+	sh tests/docs.sh
+
+sanitize:
+	$(MAKE) VARIANT=sanitize check
+
+coverage:
+	sh tests/coverage.sh
+
+# every fuzz entry for FUZZ_SECONDS; new inputs stay below build/, a crash is
+# told and stays as a file there, to be put into tests/fuzz/corpus/NAME
+fuzz:
+	$(MAKE) VARIANT=fuzz fuzzers
+	set -e; for f in $(notdir $(fuzzers)); do \
+		mkdir -p build/fuzz/found/$$f; \
+		build/fuzz/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/found/$$f- \
+			build/fuzz/found/$$f tests/fuzz/corpus/$$f; done
+
+fuzzers: $(fuzzers)
+
+# the whole test again and again, plain and with the sanitizers, and long fuzzing
+soak: all
+	set -e; for round in $$(seq $(SOAK_ROUNDS)); do \
+		echo "round $$round"; $(MAKE) check; $(MAKE) sanitize; done
+	$(MAKE) fuzz FUZZ_SECONDS=3600
+
+bench: all
+	sh tests/bench/run.sh $(out)
+
+.PHONY: all units check clean install uninstall demo format lint sanitize \
+	coverage fuzz fuzzers soak bench
 .SECONDARY:
 
 -include $(wildcard $(out)/obj/*.d $(out)/obj/*/*.d $(out)/unit/*/*.d)
