@@ -16,6 +16,8 @@
 /* yescrypt as crypt_gensalt(3) makes it by default; nobody's salt. */
 #define PRETENDED_HASH "$y$j9T$jgDEzXWTAkNmXpJWXBz3h/$"
 
+#define DES_LEN 13
+
 struct scheme {
 	const char *prefix;
 	uint32_t mech;
@@ -61,7 +63,11 @@ apop_credential_matches(const char *text, const struct auth_request *request)
 	       apop_matches(request->stamp, text, request->secret);
 }
 
-/* The failure tokens of crypt(3), "*0" and "*1", are no valid setting either. */
+/*
+ * The failure tokens of crypt(3), "*0" and "*1", are no valid setting. Almost
+ * any text is a valid one of the oldest kind, DES, whose hashes have 13
+ * characters: a password put there by mistake is told from those.
+ */
 static const char *
 hash_fault(const char *text)
 {
@@ -69,6 +75,8 @@ hash_fault(const char *text)
 
 	if (verdict != CRYPT_SALT_OK && verdict != CRYPT_SALT_METHOD_LEGACY)
 		return "no hash that crypt(3) knows";
+	if (strchr("$_", text[0]) == NULL && strlen(text) != DES_LEN)
+		return "no hash that crypt(3) knows; a password is written {PLAIN}";
 	return NULL;
 }
 
@@ -96,11 +104,11 @@ scram_credential_matches(const char *text, const struct auth_request *request)
 
 /* The bare hash is last: its empty prefix fits everything. */
 static const struct scheme schemes[] = {
-    {"{PLAIN}",		IPC_MECH_PASS, secret_fault, plain_matches		  },
-    {"{CRYPT}",		IPC_MECH_PASS, hash_fault,   hash_matches	       },
-    {"{APOP}",	       IPC_MECH_APOP, secret_fault, apop_credential_matches },
+    {"{PLAIN}",         IPC_MECH_PASS, secret_fault, plain_matches           },
+    {"{CRYPT}",         IPC_MECH_PASS, hash_fault,   hash_matches            },
+    {"{APOP}",          IPC_MECH_APOP, secret_fault, apop_credential_matches },
     {"{SCRAM-SHA-256}", IPC_MECH_PASS, scram_fault,  scram_credential_matches},
-    {"",		IPC_MECH_PASS, hash_fault,   hash_matches		},
+    {"",		IPC_MECH_PASS, hash_fault,   hash_matches            },
 };
 
 static const struct scheme *
