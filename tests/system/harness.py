@@ -30,6 +30,11 @@ FASTCLOCK_FACTOR = 200
 needs_root = unittest.skipUnless(os.geteuid() == 0, "needs root")
 
 
+# Builds that need more memory and time than what is installed.
+INSTRUMENTED = BUILD.name in ("sanitize", "coverage")
+measures = unittest.skipIf(INSTRUMENTED, "measures memory or time: not with this build")
+
+
 def needs_program(name):
     return unittest.skipUnless(shutil.which(name), f"needs the program {name}")
 
@@ -399,6 +404,11 @@ class TestCase(unittest.TestCase):
         outcome = self._outcome
         if outcome is not None and not outcome.success:
             print(f"# log of {self.id()}:\n{daemon.log()[-4000:]}", flush=True)
+
+    def assert_memory(self, octets, limit, what="memory"):
+        """Memory below a limit, in a build where that means something."""
+        if not INSTRUMENTED:
+            self.assertLess(octets, limit, what)
 
     def assert_octets(self, got, expected, what=""):
         """Octet-exact, with the first difference shown and not all of it."""

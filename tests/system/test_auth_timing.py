@@ -8,6 +8,7 @@ import harness
 from test_auth import hashed
 
 
+@harness.measures
 class Timing(harness.TestCase):
     TRIES, AT_ONCE = 200, 16
 

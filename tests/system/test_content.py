@@ -6,7 +6,7 @@ import time
 
 import harness
 import oracle
-from harness import peak_memory
+from harness import measures, peak_memory
 from oracle import DATE, FROM
 
 INTERNAL = (b"From MAILER-DAEMON " + DATE + b"\n"
@@ -295,6 +295,7 @@ class UniqueIds(harness.TestCase):
             self.assertNotEqual(self.uids(server), before)
 
 
+@measures
 class Large(harness.TestCase):
     """55: linear time, bounded memory."""
 

@@ -1,0 +1,14 @@
+#!/bin/sh
+# The tree compiles with the second compiler too, without a warning.
+# Usage: tests/compilers.sh
+cd "$(dirname "$0")/.." || exit 1
+# shellcheck source=tests/lib/tap.sh
+. tests/lib/tap.sh
+
+if command -v clang >/dev/null; then
+	said=$(make -s VARIANT=clang all 2>&1) && said=''
+	verdict 'compilers: clang' "$said"
+else
+	skip 'compilers: clang' 'needs the program clang'
+fi
+plan

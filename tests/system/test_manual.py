@@ -1,0 +1,59 @@
+"""The manual and the programs say the same: keys, their defaults, subcommands.
+
+Run as python3 tests/system/test_manual.py; POPLAR_BUILD names the build folder.
+"""
+import os
+import re
+import subprocess
+import unittest
+
+import runner
+
+BUILD = os.path.abspath(os.environ.get("POPLAR_BUILD", "build"))
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+POPLARCTL = os.path.join(BUILD, "poplarctl")
+
+
+def page(name):
+    with open(os.path.join(TREE, "man", name), encoding="utf-8") as file:
+        return file.read()
+
+
+def keys():
+    said = subprocess.run([POPLARCTL, "keys"], stdout=subprocess.PIPE, check=True, timeout=60)
+    return dict(line.partition(" ")[::2] for line in said.stdout.decode().splitlines())
+
+
+class Keys(unittest.TestCase):
+    def test_poplar_conf_documents_every_key_and_no_other(self):
+        documented = re.findall(r"^\.It Ic ([a-z0-9_]+\.[a-z0-9_]+)\b", page("poplar.conf.5"),
+                                re.MULTILINE)
+        self.assertEqual(sorted(documented), sorted(keys()))
+
+    def test_keys_are_documented_in_the_order_of_the_table(self):
+        documented = re.findall(r"^\.It Ic ([a-z0-9_]+\.[a-z0-9_]+)\b", page("poplar.conf.5"),
+                                re.MULTILINE)
+        self.assertEqual(documented, list(keys()))
+
+
+class Subcommands(unittest.TestCase):
+    def test_poplarctl_documents_every_subcommand_and_option(self):
+        usage = subprocess.run([POPLARCTL], stderr=subprocess.PIPE, timeout=60).stderr.decode()
+        usage = re.sub(r"\n +", " ", usage)
+        synopsis = page("poplarctl.8").split(".Sh DESCRIPTION")[0]
+        self.assertIn("passwd", usage)
+        for line in usage.splitlines():
+            word, *rest = line.removeprefix("usage: poplarctl ").split(" ")
+            if word == "-V":
+                continue
+            with self.subTest(word):
+                part = re.search(rf"^\.Ic {word}$(.*?)(^\.Nm$|\Z)", synopsis,
+                                 re.MULTILINE | re.DOTALL)
+                self.assertIsNotNone(part)
+                letters = "".join(re.findall(r"^\.(?:Op )?Fl (\w+)", part[1], re.MULTILINE))
+                said = "".join(re.findall(r"-(\w+)", " ".join(rest)))
+                self.assertEqual(sorted(letters), sorted(said))
+
+
+if __name__ == "__main__":
+    runner.main()
