@@ -19,22 +19,34 @@ struct span {
 struct cut {
 	int mbox, journal;
 	off_t size;              /* of the maildrop under the locks */
-	const struct span *keep; /* ascending; all that stays behind the first cut */
+	off_t from;              /* the first octet that goes */
+	const struct span *keep; /* what stays behind it, ascending */
 	size_t count;
-	off_t from;              /* offset of the first octet that goes */
 };
 
 /*
  * Commits the cut. MD_OK: the kept octets alone are in the file, synced, the
- * journal is empty. MD_NO_SPACE: nothing was changed. MD_IO: the journal
- * stays if it was committed; a later cut_recover() finishes it.
+ * journal is empty. MD_NO_SPACE, MD_NO_MEMORY, MD_CHANGED (the file is not of
+ * that size, or a span lies outside), MD_PENDING (the journal holds another
+ * cut): nothing was changed. MD_IO: it may have been committed; the journal
+ * stays, and a later cut_recover() finishes it or finds nothing.
  */
 enum md_error cut_commit(const struct cut *cut);
 
 /*
- * Finishes an interrupted cut. On MD_RECOVERY_CONFLICT the maildrop was left
- * alone and the journal as it was: the caller sets it aside.
+ * Finishes an interrupted cut, mail that was appended since included. On
+ * MD_RECOVERY_CONFLICT the maildrop was left alone and the journal as it was:
+ * the caller sets it aside. mbox is -1 where there is no file. MD_PENDING:
+ * the disk is too full to finish; the journal stays, as after MD_IO.
  */
 enum md_error cut_recover(int mbox, int journal, enum md_recovery *recoveryp);
+
+/*
+ * Keeps a few blocks for an empty journal, of which its size tells nothing,
+ * so that messages can be deleted on a disk that is full by then. Called at
+ * login, after cut_recover(). -1 with errno harms nothing: a deletion may end
+ * in MD_NO_SPACE.
+ */
+int cut_prepare(int journal);
 
 #endif

@@ -1,0 +1,254 @@
+/*
+ * UPDATE on the disk: the order of events. Runs inside the session.
+ *
+ *   1. what is kept behind the first cut goes to the journal, synced
+ *   2. a head with phase COPY, synced: from here on the cut will be made
+ *   3. the body is written over [from, end), the tail marked, both synced
+ *   4. a head with phase CUT, synced
+ *   5. the file is shortened, synced
+ *   6. the journal is emptied, synced
+ *
+ * Without space for 1, phase MOVE takes the place of COPY: see gap.c. What
+ * was appended before 5 is moved down by a cut of its own. Where nothing is
+ * kept behind the first cut, shortening the file is all.
+ */
+#include "cutter.h"
+
+#include <errno.h>
+
+#include "edge.h"
+
+int
+cutter_open(struct cutter *cutter, int mbox, int journal)
+{
+	*cutter = (struct cutter){.mbox = mbox};
+	journal_start(&cutter->journal, journal);
+	if (mbox != -1 && disk_stat(mbox, &cutter->id) == -1)
+		return -1;
+	return range_open(&cutter->ranger);
+}
+
+void
+cutter_close(struct cutter *cutter)
+{
+	range_close(&cutter->ranger);
+}
+
+bool
+cutter_no_space(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+static off_t
+kept_length(const struct cut *cut)
+{
+	off_t length = 0;
+
+	for (size_t i = 0; i < cut->count; i++)
+		length += cut->keep[i].end - cut->keep[i].start;
+	return length;
+}
+
+/* Ascending spans, none empty, all behind `from`, at least one octet less. */
+static bool
+is_sound(const struct cut *cut)
+{
+	off_t at = cut->from;
+
+	if (cut->from < 0 || cut->from >= cut->size)
+		return false;
+	for (size_t i = 0; i < cut->count; i++) {
+		if (cut->keep[i].start < at ||
+		    cut->keep[i].end <= cut->keep[i].start)
+			return false;
+		at = cut->keep[i].end;
+	}
+	return at <= cut->size &&
+	       (cut->count == 0 || cut->keep[0].start > cut->from);
+}
+
+/* A hole where kept octets will be written needs its block before, not then. */
+static int
+fill_holes(int mbox, const struct journal_head *head)
+{
+	off_t from = (off_t)head->from;
+
+	if (disk_allocate(mbox, from, (off_t)head->size - from) == 0 ||
+	    errno == EOPNOTSUPP)
+		return 0;
+	return -1;
+}
+
+int
+cutter_plan(struct cutter *cutter, const struct cut *cut, enum journal_phase phase,
+    struct journal_head *head)
+{
+	const struct journal_head *last = &cutter->journal.head;
+	uint64_t body_end = last->body_at + last->body_length;
+
+	*head = (struct journal_head){
+	    .phase = phase,
+	    .inode = cutter->id.inode,
+	    .birth_sec = cutter->id.birth_sec,
+	    .birth_nsec = cutter->id.birth_nsec,
+	    .from = (uint64_t)cut->from,
+	    .end = (uint64_t)(cut->from + kept_length(cut)),
+	    .size = (uint64_t)cut->size,
+	    .body_at = last->sequence == 0 ? JOURNAL_BODY : body_end,
+	};
+	if (fill_holes(cutter->mbox, head) == -1)
+		return -1;
+	if (disk_datasync(cutter->mbox) == -1)
+		return -1;
+	return edge_describe(&cutter->ranger, cutter->mbox, head);
+}
+
+int
+cutter_put(struct cutter *cutter, const struct journal_head *head)
+{
+	bool first = cutter->journal.head.sequence == 0;
+
+	if (journal_put(&cutter->journal, head) == 0)
+		return 0;
+	if (first && cutter_no_space(errno) && journal_empty(&cutter->journal) == 0)
+		errno = ENOSPC;
+	else
+		errno = EIO;
+	return -1;
+}
+
+int
+cutter_mark(struct cutter *cutter)
+{
+	struct journal_head head = cutter->journal.head;
+
+	if (edge_mark(&cutter->ranger, cutter->mbox, &head) == -1)
+		return -1;
+	if (disk_datasync(cutter->mbox) == -1)
+		return -1;
+	head.phase = JOURNAL_CUT;
+	return cutter_put(cutter, &head);
+}
+
+static int
+commit(struct cutter *cutter, const struct cut *cut)
+{
+	if (redo_commit(cutter, cut) == 0)
+		return 0;
+	if (errno != ENOSPC)
+		return -1;
+	return gap_commit(cutter, cut);
+}
+
+/* Mail that was appended behind a tail not yet cut off. */
+static int
+commit_appended(struct cutter *cutter, off_t size)
+{
+	const struct journal_head *head = &cutter->journal.head;
+	const struct span appended = {.start = (off_t)head->size, .end = size};
+	const struct cut cut = {
+	    .mbox = cutter->mbox,
+	    .journal = cutter->journal.fd,
+	    .size = size,
+	    .keep = &appended,
+	    .count = 1,
+	    .from = (off_t)head->end,
+	};
+
+	return commit(cutter, &cut);
+}
+
+static int
+shorten(struct cutter *cutter)
+{
+	const struct journal_head *head = &cutter->journal.head;
+	struct disk_stat stat;
+
+	if (disk_stat(cutter->mbox, &stat) == -1)
+		return -1;
+	if (stat.size > (off_t)head->size)
+		return commit_appended(cutter, stat.size);
+	if (disk_truncate(cutter->mbox, (off_t)head->end) == -1)
+		return -1;
+	if (disk_sync(cutter->mbox) == -1)
+		return -1;
+	return journal_empty(&cutter->journal);
+}
+
+int
+cutter_finish(struct cutter *cutter)
+{
+	static int (*const work[JOURNAL_PHASES])(struct cutter *) = {
+	    [JOURNAL_COPY] = redo_copy,
+	    [JOURNAL_MOVE] = gap_move,
+	    [JOURNAL_CUT] = shorten,
+	};
+
+	while (cutter->journal.head.sequence != 0) {
+		if (work[cutter->journal.head.phase](cutter) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Why a cut was not committed. */
+static enum md_error
+reason(int error)
+{
+	if (cutter_no_space(error))
+		return MD_NO_SPACE;
+	if (error == ENOMEM)
+		return MD_NO_MEMORY;
+	return error == ENODATA ? MD_CHANGED : MD_IO;
+}
+
+/* Nothing is kept behind the cut: this needs no space, so no journal. */
+static enum md_error
+cut_all(const struct cut *cut)
+{
+	if (disk_truncate(cut->mbox, cut->from) == -1)
+		return reason(errno);
+	return disk_sync(cut->mbox) == -1 ? MD_IO : MD_OK;
+}
+
+static enum md_error
+cut_some(struct cutter *cutter, const struct cut *cut)
+{
+	enum journal_state state;
+
+	if (journal_load(&cutter->journal, &cutter->id, &cutter->ranger, &state) ==
+	    -1)
+		return MD_IO;
+	if (state != JOURNAL_NONE)
+		return MD_PENDING;
+	/* a dead session may have emptied it, and left that unsynced */
+	if (disk_datasync(cut->journal) == -1)
+		return MD_IO;
+	if (cut->count == 0)
+		return cut_all(cut);
+	if (commit(cutter, cut) == -1)
+		return reason(errno);
+	return cutter_finish(cutter) == -1 ? MD_IO : MD_OK;
+}
+
+enum md_error
+cut_commit(const struct cut *cut)
+{
+	struct cutter cutter;
+	enum md_error error;
+
+	if (!is_sound(cut))
+		return MD_CHANGED;
+	if (cutter_open(&cutter, cut->mbox, cut->journal) == -1)
+		return reason(errno);
+	error = cutter.id.size == cut->size ? cut_some(&cutter, cut) : MD_CHANGED;
+	cutter_close(&cutter);
+	return error;
+}
+
+int
+cut_prepare(int journal)
+{
+	return disk_reserve(journal, 0, JOURNAL_RESERVE);
+}

@@ -1,0 +1,46 @@
+/*
+ * The edges of a cut: the octets just before it, and the tail behind the new
+ * end of the file, which tell after a crash what state the maildrop is in.
+ *
+ * The tail is marked once [from, end) is right and before the file is
+ * shortened: NULs from `end` to the end of that block, then a nonce of 16
+ * octets at the start of the next. Where the nonce is, the file was not
+ * shortened; what a deliverer appends cannot contain it.
+ *
+ * Why so: ftruncate(2) fills the rest of the last block with NULs, and file
+ * systems may write that block before the new size is durable. So nothing in
+ * that block can be a mark; as NULs it is the same before and after. The next
+ * block is freed by the truncation and not written again until the new size
+ * is durable. Where the tail ends before a nonce fits, a tail of NULs alone
+ * is the mark: a delivery begins with "From ".
+ */
+#ifndef POPLAR_MBOX_EDGE_H
+#define POPLAR_MBOX_EDGE_H
+
+#include "journal.h"
+
+/* Fills in head->before and head->tail from the maildrop, unmarked. */
+int edge_describe(struct ranger *ranger, int mbox, struct journal_head *head);
+
+/* Writes the mark; not synced. */
+int edge_mark(struct ranger *ranger, int mbox, const struct journal_head *head);
+
+/* All tell by *yesp; 0, or -1 with errno. The file holds [0, head->size). */
+
+/* Whether the octets before `from` are the ones described. */
+int edge_same_before(
+    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+
+/* Whether the tail is the one described, marked, or marked in part. */
+int edge_same_tail(
+    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+
+/* Whether the mark is there; the file may be shorter than head->size. */
+int edge_is_marked(
+    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+
+/* Whether what lies behind the mark is the tail described. */
+int edge_same_far(
+    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+
+#endif
