@@ -7,11 +7,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,11 +28,14 @@
 	"WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"                            \
 	"wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 
-/* SHA-512 crypt of "sesame", and yescrypt of the same: made with crypt(3). */
+/* SHA-512 crypt of "sesame", and yescrypt (cheap, and as by default) of the same: made with crypt(3). */
 #define SHA512                                                                     \
 	"$6$rounds=1000$saltstring$"                                               \
 	"kmHczx4rU6S1qtiT0yZfxrzWpB5ApnYfFybGRm8cbUkiAjfVa9gKWrEqgffzY58dY9vlLLuD" \
 	"Z.YMlK00Qr7Xc1"
+#define DEFAULT_COST                                                               \
+	"$y$j9T$F5Jx5fExrKuPp53xLKQ..1$2XG8TbeFGEUHepjXSRRwTEN/pknneEfp/"          \
+	"PquC6DSDN4"
 #define YESCRYPT                                                                   \
 	"$y$j75$F5Jx5fExrKuPp53xLKQ..1$"                                           \
 	"mGF52sXsmPqli7L1Qch6SAIA75VNm9N82BcMwpC3fH9"
@@ -519,6 +524,41 @@ test_offer_apop(void **state)
 	assert_false(users_offer_apop(path));
 }
 
+/* The shortest of some tries, in microseconds of this process's own time. */
+static long
+shortest(const char *name)
+{
+	long best = LONG_MAX, took;
+
+	for (int i = 0; i < 5; i++) {
+		clock_t start = clock();
+
+		assert_int_not_equal(ask(name, "wrong"), AUTH_OK);
+		took = (clock() - start) * 1000000 / CLOCKS_PER_SEC;
+		best = took < best ? took : best;
+	}
+	return best;
+}
+
+/* A name that has no hash takes about as long as one that has the default's. */
+static void
+test_40_time_of_a_refusal(void **state)
+{
+	static const char *const names[] = {
+	    "plain", "apop", "locked", "broken", "twice", "unknown", "zero"};
+	long hashed;
+
+	(void)state;
+	users("hashed:" DEFAULT_COST ":1234:1234:::\nplain:{PLAIN}x:1234:1234:::\n"
+	      "apop:{APOP}x:1234:1234:::\nlocked:!:1234:1234:::\nbroken:{PLAIN}x\n"
+	      "twice:!:1234:1234:::\ntwice:!:1234:1234:::\n"
+	      "zero:" DEFAULT_COST ":0:0:::\n");
+	hashed = shortest("hashed");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_in_range(shortest(names[i]), hashed / 2, hashed * 2);
+	}
+}
+
 static void
 test_unknown_backend(void **state)
 {
@@ -589,6 +629,7 @@ main(void)
 	    cmocka_unit_test(test_modes_and_owner),
 	    cmocka_unit_test(test_no_plain_file),
 	    cmocka_unit_test(test_offer_apop),
+	    cmocka_unit_test(test_40_time_of_a_refusal),
 	    cmocka_unit_test(test_unknown_backend),
 	    cmocka_unit_test(test_result_names),
 	};
