@@ -11,7 +11,12 @@
 #include <stdio.h>
 
 enum config_sandbox { SANDBOX_REQUIRED, SANDBOX_TRY };
-enum config_cleartext { CLEARTEXT_AUTO, CLEARTEXT_NEVER, CLEARTEXT_LOCAL, CLEARTEXT_ALWAYS };
+enum config_cleartext {
+	CLEARTEXT_AUTO,
+	CLEARTEXT_NEVER,
+	CLEARTEXT_LOCAL,
+	CLEARTEXT_ALWAYS
+};
 enum config_dotlock { DOTLOCK_OFF, DOTLOCK_TRY, DOTLOCK_REQUIRED };
 enum config_lock_hold { LOCK_HOLD_ACCESS, LOCK_HOLD_SESSION };
 enum config_target { TARGET_AUTO, TARGET_SYSLOG, TARGET_STDERR };
@@ -19,28 +24,28 @@ enum config_target { TARGET_AUTO, TARGET_SYSLOG, TARGET_STDERR };
 /* Times in milliseconds, sizes in octets, strings owned by the struct. */
 struct config {
 	struct {
-		char *pop3;            /* blank-separated addresses */
+		char *pop3; /* blank-separated addresses */
 	} listen;
 	struct {
 		char *user;
 		char *state_dir;
 		char *run_dir;
-		char *hostname;        /* never empty after config_load */
-		unsigned sandbox;      /* enum config_sandbox */
+		char *hostname;   /* never empty after config_load */
+		unsigned sandbox; /* enum config_sandbox */
 	} server;
 	struct {
-		char *backends;        /* "users", "pam", in order */
+		char *backends; /* "users", "pam", in order */
 		char *users_file;
 		char *pam_service;
-		unsigned cleartext;    /* enum config_cleartext */
+		unsigned cleartext; /* enum config_cleartext */
 		uint64_t first_uid;
 		uint64_t max_attempts;
 		uint64_t failure_delay_ms;
 	} auth;
 	struct {
-		char *path;            /* template: %u %n %d %h %% */
-		unsigned dotlock;      /* enum config_dotlock */
-		unsigned lock_hold;    /* enum config_lock_hold */
+		char *path;         /* template: %u %n %d %h %% */
+		unsigned dotlock;   /* enum config_dotlock */
+		unsigned lock_hold; /* enum config_lock_hold */
 		uint64_t lock_wait_ms;
 		uint64_t max_size;
 		uint64_t max_messages;
@@ -52,8 +57,8 @@ struct config {
 		uint64_t max_per_address;
 	} session;
 	struct {
-		unsigned target;       /* enum config_target */
-		unsigned level;        /* enum log_level */
+		unsigned target; /* enum config_target */
+		unsigned level;  /* enum log_level */
 	} log;
 };
 
@@ -79,13 +84,15 @@ struct config_overrides {
  * with config_free(); else it is NULL.
  */
 int config_load(const char *path, bool required,
-    const struct config_overrides *overrides, FILE *errors, struct config **configp);
+    const struct config_overrides *overrides, FILE *errors,
+    struct config **configp);
 
 void config_free(struct config *config);
 
 /* Calls a function for each row, "section", "key", default: for tests and -V. */
 void config_each(void (*row)(const char *section, const char *key,
-    const char *fallback, void *ctx), void *ctx);
+		     const char *fallback, void *ctx),
+    void *ctx);
 
 /*
  * One of the addresses of listen.pop3: "host:port", "[v6]:port", "*:port"
@@ -96,8 +103,8 @@ void config_each(void (*row)(const char *section, const char *key,
  */
 #define CONFIG_HOST_MAX 256
 #define CONFIG_PORT_MAX 8
-int config_next_address(const char **listp, char host[CONFIG_HOST_MAX],
-    char port[CONFIG_PORT_MAX]);
+int config_next_address(
+    const char **listp, char host[CONFIG_HOST_MAX], char port[CONFIG_PORT_MAX]);
 
 /*
  * Expands maildrop.path: %u name, %n local part, %d domain (after '@'; empty

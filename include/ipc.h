@@ -17,17 +17,18 @@
 #define IPC_FDS_MAX 3
 
 enum ipc_type {
-	IPC_LOGIN = 1,     /* session: struct ipc_login */
-	IPC_LOGIN_REPLY,   /* monitor: struct ipc_login_reply + descriptors */
-	IPC_OPENED,        /* session: struct ipc_opened; no reply */
-	IPC_DOTLOCK,       /* session: struct ipc_plain */
-	IPC_DOTLOCK_REPLY, /* monitor: struct ipc_plain, value enum md_dotlock */
-	IPC_UNDOTLOCK,     /* session: struct ipc_plain; no reply */
-	IPC_SET_ASIDE,     /* session: struct ipc_plain */
+	IPC_LOGIN = 1,       /* session: struct ipc_login */
+	IPC_LOGIN_REPLY,     /* monitor: struct ipc_login_reply + descriptors */
+	IPC_OPENED,          /* session: struct ipc_opened; no reply */
+	IPC_DOTLOCK,         /* session: struct ipc_plain */
+	IPC_DOTLOCK_REPLY,   /* monitor: struct ipc_plain, value enum md_dotlock */
+	IPC_UNDOTLOCK,       /* session: struct ipc_plain; no reply */
+	IPC_SET_ASIDE,       /* session: struct ipc_plain */
 	IPC_SET_ASIDE_REPLY, /* monitor: struct ipc_plain, value 0 + a descriptor */
-	IPC_NOTE,          /* session: struct ipc_plain, value enum ipc_note */
-	IPC_END,           /* session: struct ipc_end; no reply, the last one */
-	IPC_STOP           /* monitor: struct ipc_plain, value enum ipc_end_reason */
+	IPC_NOTE,            /* session: struct ipc_plain, value enum ipc_note */
+	IPC_END,             /* session: struct ipc_end, the last one */
+	IPC_END_REPLY,       /* monitor: struct ipc_plain; it has let go */
+	IPC_STOP /* monitor: struct ipc_plain, value enum ipc_end_reason */
 };
 
 enum ipc_mech { IPC_MECH_PASS = 1, IPC_MECH_APOP, IPC_MECHS };
@@ -51,8 +52,13 @@ enum ipc_note {
 };
 
 enum ipc_end_reason {
-	IPC_END_QUIT = 1, IPC_END_TIMEOUT, IPC_END_DROP, IPC_END_KICKED,
-	IPC_END_ERROR, IPC_END_SHUTDOWN, IPC_END_REASONS
+	IPC_END_QUIT = 1,
+	IPC_END_TIMEOUT,
+	IPC_END_DROP,
+	IPC_END_KICKED,
+	IPC_END_ERROR,
+	IPC_END_SHUTDOWN,
+	IPC_END_REASONS
 };
 
 struct ipc_plain {
@@ -66,7 +72,7 @@ struct ipc_login {
 	char secret[IPC_SECRET_MAX]; /* wiped by both sides once used */
 };
 
-/* With IPC_RESULT_OK: descriptors mbox (if has_mbox), index, journal. */
+/* With IPC_RESULT_OK: descriptors index, journal, and mbox if has_mbox. */
 struct ipc_login_reply {
 	uint32_t type, result; /* enum ipc_result */
 	uint32_t has_mbox, writable;
@@ -113,7 +119,8 @@ int ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nf
  * 0 at end of file, -1 with errno (EPROTO: cut short, or too many
  * descriptors; then none is kept). Waits if the descriptor does.
  */
-int ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nfdsp);
+int ipc_receive(
+    int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nfdsp);
 
 /* Whether size is the one of message->type and its strings are terminated. */
 int ipc_valid(const union ipc_message *message, size_t size);

@@ -15,7 +15,12 @@
 #define LOG_LINE_MAX 2048
 
 enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_NOTHING };
-enum log_level { LOG_ERROR_LEVEL, LOG_WARNING_LEVEL, LOG_INFO_LEVEL, LOG_DEBUG_LEVEL };
+enum log_level {
+	LOG_ERROR_LEVEL,
+	LOG_WARNING_LEVEL,
+	LOG_INFO_LEVEL,
+	LOG_DEBUG_LEVEL
+};
 
 /*
  * Chooses where lines go and how many; may be called again. Reads the time
@@ -36,8 +41,8 @@ void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * For set-up and for a broken process protocol only: logs an error and exits
  * with a code of sysexits(3).
  */
-_Noreturn void fatal(int code, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+_Noreturn void
+fatal(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
  * Makes hostile text printable: no blank, no control, no 8-bit octet is left

@@ -26,10 +26,10 @@ enum md_error {
 	MD_READ_ONLY, /* the maildrop was opened for reading */
 	MD_NO_SPACE,  /* the disk or the quota is full; nothing was changed */
 	MD_NO_MEMORY,
-	MD_IO,        /* the disk failed */
-	MD_REFUSED,   /* the dotlock is required and cannot be made */
-	MD_PENDING,   /* a journal that can be neither applied nor set aside */
-	MD_STOPPED,   /* the host wants no more waiting (shutdown, kick) */
+	MD_IO,      /* the disk failed */
+	MD_REFUSED, /* the dotlock is required and cannot be made */
+	MD_PENDING, /* a journal that can be neither applied nor set aside */
+	MD_STOPPED, /* the host wants no more waiting (shutdown, kick) */
 	MD_ERRORS
 };
 
@@ -42,9 +42,9 @@ const char *md_error_name(enum md_error error);
  * the session lock, taken by whoever opened it.
  */
 struct md_fds {
-	int mbox;      /* read-write, or read-only if !writable */
-	int index;     /* read-write */
-	int journal;   /* read-write */
+	int mbox;    /* read-write, or read-only if !writable */
+	int index;   /* read-write */
+	int journal; /* read-write */
 	bool writable;
 };
 
@@ -83,12 +83,12 @@ struct md_host {
 enum md_scan { MD_SCAN_NONE, MD_SCAN_TAIL, MD_SCAN_FULL };
 
 struct md_stats {
-	uint32_t fresh;      /* messages that the index did not know */
-	enum md_scan scan;   /* how much was read at login */
-	uint32_t scan_us;    /* microseconds that took */
-	uint32_t last;       /* what LAST starts from; 0 without memory of it */
-	bool recovered;      /* an interrupted UPDATE was finished at login */
-	bool conflict;       /* its journal was set aside */
+	uint32_t fresh;    /* messages that the index did not know */
+	enum md_scan scan; /* how much was read at login */
+	uint32_t scan_us;  /* microseconds that took */
+	uint32_t last;     /* what LAST starts from; 0 without memory of it */
+	bool recovered;    /* an interrupted UPDATE was finished at login */
+	bool conflict;     /* its journal was set aside */
 };
 
 struct maildrop;
@@ -100,7 +100,8 @@ struct maildrop;
  * and host are copied. On success *mdp is the caller's, to be given to
  * maildrop_close(); on failure it is NULL.
  */
-enum md_error maildrop_open(const struct md_fds *fds, const struct md_limits *limits,
+enum md_error
+maildrop_open(const struct md_fds *fds, const struct md_limits *limits,
     const struct md_host *host, struct maildrop **mdp);
 
 /* Releases locks and memory; the descriptors stay open. NULL is allowed. */
@@ -120,7 +121,8 @@ uint64_t maildrop_octets(const struct maildrop *md);
 uint64_t maildrop_size(const struct maildrop *md, uint32_t number);
 
 /* The unique-id, terminated. O(1). */
-void maildrop_uid(const struct maildrop *md, uint32_t number, char uid[MD_UID_MAX + 1]);
+void
+maildrop_uid(const struct maildrop *md, uint32_t number, char uid[MD_UID_MAX + 1]);
 
 bool maildrop_is_deleted(const struct maildrop *md, uint32_t number);
 
@@ -139,7 +141,8 @@ void maildrop_set_last(struct maildrop *md, uint32_t number);
  * scanned; if not, MD_CHANGED, and nothing may be sent (design: verified
  * reads). One message at a time is open; starting another drops it.
  */
-enum md_error maildrop_read(struct maildrop *md, uint32_t number, uint64_t body_lines);
+enum md_error
+maildrop_read(struct maildrop *md, uint32_t number, uint64_t body_lines);
 
 /*
  * The next octets of it in wire form (CRLF, byte-stuffed, without the final
@@ -147,7 +150,8 @@ enum md_error maildrop_read(struct maildrop *md, uint32_t number, uint64_t body_
  * buf; 0 at the end of the message. MD_CHANGED or MD_IO: the message must not
  * be completed, the caller closes the connection before the final dot.
  */
-enum md_error maildrop_next(struct maildrop *md, char *buf, size_t size, size_t *lengthp);
+enum md_error
+maildrop_next(struct maildrop *md, char *buf, size_t size, size_t *lengthp);
 
 /*
  * UPDATE (RFC 1725 section 6): removes the marked messages under both locks,
@@ -158,9 +162,9 @@ enum md_error maildrop_next(struct maildrop *md, char *buf, size_t size, size_t 
 enum md_error maildrop_update(struct maildrop *md, uint32_t *removedp);
 
 enum md_recovery {
-	MD_RECOVERY_NONE,     /* no UPDATE was under way */
-	MD_RECOVERY_DONE,     /* it was finished, or had been */
-	MD_RECOVERY_CONFLICT  /* its journal was set aside, the maildrop left alone */
+	MD_RECOVERY_NONE,    /* no UPDATE was under way */
+	MD_RECOVERY_DONE,    /* it was finished, or had been */
+	MD_RECOVERY_CONFLICT /* its journal was set aside, the maildrop left alone */
 };
 
 /*
@@ -168,7 +172,8 @@ enum md_recovery {
  * else. Called on its own after a death in UPDATE and at start;
  * maildrop_open() does the same by itself.
  */
-enum md_error maildrop_recover(const struct md_fds *fds, const struct md_limits *limits,
+enum md_error
+maildrop_recover(const struct md_fds *fds, const struct md_limits *limits,
     const struct md_host *host, enum md_recovery *recoveryp);
 
 #endif

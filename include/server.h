@@ -6,6 +6,7 @@
 #define POPLAR_SERVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct config;
 struct sandbox;
@@ -24,6 +25,9 @@ int listener_run(struct config *config, const struct sandbox *sandbox,
 
 /* One session on descriptor 0 (and 1 where that is no socket). Exit code. */
 int inetd_run(const struct config *config, const struct sandbox *sandbox);
+
+/* The path of the empty folder that sessions have as their root. */
+void server_root(const struct config *config, char *dst, size_t size);
 
 /* What -t looks at beyond the syntax: users, folders, files. Returns the number of errors written to standard error. */
 int server_check(const struct config *config);

@@ -18,17 +18,18 @@ union control {
 
 /* The exact size of each message; a type without a row does not exist. */
 static const size_t sizes[] = {
-	[IPC_LOGIN] = sizeof(struct ipc_login),
-	[IPC_LOGIN_REPLY] = sizeof(struct ipc_login_reply),
-	[IPC_OPENED] = sizeof(struct ipc_opened),
-	[IPC_DOTLOCK] = sizeof(struct ipc_plain),
-	[IPC_DOTLOCK_REPLY] = sizeof(struct ipc_plain),
-	[IPC_UNDOTLOCK] = sizeof(struct ipc_plain),
-	[IPC_SET_ASIDE] = sizeof(struct ipc_plain),
-	[IPC_SET_ASIDE_REPLY] = sizeof(struct ipc_plain),
-	[IPC_NOTE] = sizeof(struct ipc_plain),
-	[IPC_END] = sizeof(struct ipc_end),
-	[IPC_STOP] = sizeof(struct ipc_plain),
+    [IPC_LOGIN] = sizeof(struct ipc_login),
+    [IPC_LOGIN_REPLY] = sizeof(struct ipc_login_reply),
+    [IPC_OPENED] = sizeof(struct ipc_opened),
+    [IPC_DOTLOCK] = sizeof(struct ipc_plain),
+    [IPC_DOTLOCK_REPLY] = sizeof(struct ipc_plain),
+    [IPC_UNDOTLOCK] = sizeof(struct ipc_plain),
+    [IPC_SET_ASIDE] = sizeof(struct ipc_plain),
+    [IPC_SET_ASIDE_REPLY] = sizeof(struct ipc_plain),
+    [IPC_NOTE] = sizeof(struct ipc_plain),
+    [IPC_END] = sizeof(struct ipc_end),
+    [IPC_END_REPLY] = sizeof(struct ipc_plain),
+    [IPC_STOP] = sizeof(struct ipc_plain),
 };
 
 int
@@ -41,7 +42,8 @@ int
 ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nfds)
 {
 	union control control;
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)message, .iov_len = size};
+	struct iovec iov = {
+	    .iov_base = (void *)(uintptr_t)message, .iov_len = size};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct cmsghdr *cmsg;
 	ssize_t n;
@@ -69,7 +71,8 @@ take_descriptors(struct msghdr *msg, int fds[IPC_FDS_MAX])
 	struct cmsghdr *cmsg;
 	size_t count = 0, n;
 
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
+	     cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
 		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -129,8 +132,10 @@ ipc_valid(const union ipc_message *message, size_t size)
 	if (size == sizeof(struct ipc_plain))
 		return terminated(message->plain.text, sizeof(message->plain.text));
 	if (message->type == IPC_LOGIN)
-		return terminated(message->login.user, sizeof(message->login.user)) &&
-		    terminated(message->login.secret, sizeof(message->login.secret));
+		return terminated(
+			   message->login.user, sizeof(message->login.user)) &&
+		       terminated(
+			   message->login.secret, sizeof(message->login.secret));
 	if (message->type == IPC_LOGIN_REPLY)
 		return terminated(message->login_reply.holder,
 		    sizeof(message->login_reply.holder));

@@ -1,0 +1,226 @@
+/*
+ * poplard: reads the command line and the configuration, makes the process
+ * sane, and becomes what was asked for. Runs with whatever privilege it was
+ * started with.
+ */
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "log.h"
+#include "server.h"
+#include "session.h"
+
+#define OVERRIDES_MAX 128
+
+/* What of the environment reaches the daemon; the rest could steer a library. */
+static const char *const kept_variables[] = {
+    "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "TZ"};
+
+struct arguments {
+	bool inetd, check;
+	struct server_options server;
+	struct config_overrides overrides;
+	const char *items[OVERRIDES_MAX];
+};
+
+static _Noreturn void
+usage(void)
+{
+	fprintf(
+	    stderr, "usage: poplard [-FitV] [-c file] [-o section.key=value]...\n");
+	exit(EX_USAGE);
+}
+
+static _Noreturn void
+version(void)
+{
+	printf("Poplar " POPLAR_VERSION "\n"
+	       "configuration " POPLAR_CONF "\n"
+	       "with PAM, seccomp, Landlock; without TLS\n");
+	exit(EX_OK);
+}
+
+static void
+parse(int argc, char **argv, struct arguments *arguments)
+{
+	int option;
+
+	arguments->server.config_path = POPLAR_CONF;
+	arguments->overrides.items = arguments->items;
+	arguments->server.overrides = &arguments->overrides;
+	while ((option = getopt(argc, argv, "FiStVc:o:")) != -1) {
+		switch (option) {
+		case 'F':
+			arguments->server.foreground = true;
+			break;
+		case 'i':
+			arguments->inetd = true;
+			break;
+		case 'S':
+			errx(EX_USAGE, "-S: this version has no TLS");
+		case 't':
+			arguments->check = true;
+			break;
+		case 'V':
+			version();
+		case 'c':
+			arguments->server.config_path = optarg;
+			arguments->server.config_required = true;
+			break;
+		case 'o':
+			if (arguments->overrides.count == OVERRIDES_MAX)
+				errx(EX_USAGE, "-o: more than %d", OVERRIDES_MAX);
+			arguments->items[arguments->overrides.count++] = optarg;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (optind != argc)
+		usage();
+}
+
+/* Descriptors 0 to 2 open, nothing else but systemd's sockets. */
+static void
+sane_descriptors(void)
+{
+	const char *passed = getenv("LISTEN_FDS");
+	int fd, first = 3;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd == -1)
+			err(EX_OSERR, "/dev/null");
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	if (passed != NULL)
+		first += (int)strtonum(passed, 0, 16, NULL);
+	closefrom(first);
+}
+
+static void
+sane_environment(void)
+{
+	char *values[sizeof(kept_variables) / sizeof(kept_variables[0])];
+	const size_t count = sizeof(values) / sizeof(values[0]);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *value = getenv(kept_variables[i]);
+
+		values[i] = value == NULL ? NULL : strdup(value);
+	}
+	if (clearenv() != 0)
+		errx(EX_OSERR, "cannot clear the environment");
+	for (size_t i = 0; i < count; i++) {
+		if (values[i] != NULL &&
+		    setenv(kept_variables[i], values[i], 1) == -1)
+			err(EX_OSERR, "environment");
+		free(values[i]);
+	}
+}
+
+static void
+sane_signals(void)
+{
+	sigset_t none;
+
+	for (int number = 1; number < SIGRTMIN; number++) {
+		if (number != SIGKILL && number != SIGSTOP)
+			(void)signal(number, SIG_DFL);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	umask(022);
+}
+
+static void
+early_log(const struct config *config, const struct arguments *arguments)
+{
+	const bool to_stderr =
+	    config->log.target == TARGET_STDERR ||
+	    (config->log.target == TARGET_AUTO && !arguments->inetd);
+
+	log_open(to_stderr ? LOG_TO_STDERR : LOG_TO_SYSLOG,
+	    (enum log_level)config->log.level);
+}
+
+/* Whom sessions become: looked up once, while names can be looked up. */
+static int
+find_user(const struct config *config, struct sandbox *sandbox)
+{
+	const struct passwd *pw;
+
+	sandbox->drop_user = geteuid() == 0;
+	if (!sandbox->drop_user)
+		return 0;
+	pw = getpwnam(config->server.user);
+	if (pw == NULL || pw->pw_uid == 0) {
+		log_error("server.user: %s \"%s\"; create one without privilege "
+			  "(adduser --system --group poplar) or name another",
+		    pw == NULL ? "no user" : "uid 0 for", config->server.user);
+		return -1;
+	}
+	sandbox->uid = pw->pw_uid;
+	sandbox->gid = pw->pw_gid;
+	return 0;
+}
+
+static int
+check(const struct config *config)
+{
+	int errors = server_check(config);
+
+	if (errors > 0)
+		return EX_CONFIG;
+	printf("configuration is good\n");
+	return EX_OK;
+}
+
+static int
+run(struct config *config, const struct arguments *arguments)
+{
+	struct sandbox sandbox = {0};
+	char root[PATH_MAX];
+
+	early_log(config, arguments);
+	server_root(config, root, sizeof(root));
+	sandbox.root = root;
+	if (find_user(config, &sandbox) == -1)
+		return EX_NOUSER;
+	if (sandbox_prepare(config, &sandbox) == -1)
+		return EX_UNAVAILABLE;
+	if (arguments->inetd)
+		return inetd_run(config, &sandbox);
+	return listener_run(config, &sandbox, &arguments->server);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct arguments arguments = {0};
+	struct config *config;
+
+	setprogname("poplard");
+	parse(argc, argv, &arguments);
+	sane_descriptors();
+	sane_environment();
+	sane_signals();
+	if (config_load(arguments.server.config_path,
+		arguments.server.config_required, &arguments.overrides, stderr,
+		&config) != 0)
+		return EX_CONFIG;
+	return arguments.check ? check(config) : run(config, &arguments);
+}

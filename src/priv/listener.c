@@ -1,0 +1,508 @@
+/*
+ * The listener: binds, accepts, limits, forks, reaps; never reads an octet of
+ * a client's. Runs as root. One poll(2) loop over the listening sockets and a
+ * signalfd; every connection becomes a monitor with a row in the shared
+ * table. The monitors hold the reading end of the life pipe: when it ends,
+ * the daemon is going down, and sessions end outside UPDATE.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libutil.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "auth.h"
+#include "clock.h"
+#include "log.h"
+#include "monitor.h"
+#include "peer.h"
+#include "recoveries.h"
+#include "server.h"
+#include "service.h"
+#include "sockets.h"
+
+#define TICK_MS 2000
+#define LOGIN_LIMIT_MS 60000
+#define KICK_LIMIT_MS 10000
+#define ACCEPT_BURST 64
+#define ACCEPT_PAUSE_MS 100
+
+struct listener {
+	struct config *config;
+	const struct sandbox *sandbox;
+	const struct server_options *options;
+	struct sockets sockets;
+	struct table *table;
+	struct pidfh *claim;
+	struct recoveries recoveries;
+	int signals;
+	int life[2];
+	bool stopping;
+	bool apop; /* as of the users file last seen */
+	struct stat users_seen;
+	uint64_t pause_until; /* no descriptor to accept with until then */
+	uint64_t next_tick;
+};
+
+/* APOP is announced only when somebody can use it; the file is read when it changes. */
+static void
+watch_users(struct listener *listener)
+{
+	const char *path = listener->config->auth.users_file;
+	struct stat st;
+
+	memset(&st, 0, sizeof(st));
+	(void)stat(path, &st);
+	if (st.st_ino == listener->users_seen.st_ino &&
+	    st.st_size == listener->users_seen.st_size &&
+	    memcmp(&st.st_ctim, &listener->users_seen.st_ctim,
+		sizeof(st.st_ctim)) == 0)
+		return;
+	listener->users_seen = st;
+	listener->apop = users_offer_apop(path);
+}
+
+/* In a child: what only the listener may hold. */
+static void
+leave_listener(struct listener *listener)
+{
+	sockets_close(&listener->sockets, NULL);
+	close(listener->signals);
+	close(listener->life[1]);
+	pidfile_close(listener->claim);
+}
+
+static void
+describe_monitor(const struct listener *listener, struct monitor_setup *setup)
+{
+	memset(setup, 0, sizeof(*setup));
+	setup->config = listener->config;
+	setup->sandbox = listener->sandbox;
+	setup->client_in = setup->client_out = -1;
+	setup->life = listener->life[0];
+	setup->table = listener->table;
+	setup->apop = listener->apop;
+}
+
+static _Noreturn void
+become_monitor(
+    struct listener *listener, int client, const struct peer *peer, struct row *row)
+{
+	struct monitor_setup setup;
+
+	leave_listener(listener);
+	describe_monitor(listener, &setup);
+	setup.client_in = setup.client_out = client;
+	setup.row = row;
+	setup.local = peer->local;
+	strlcpy(setup.address, peer->address, sizeof(setup.address));
+	peer_tune(client);
+	_exit(monitor_run(&setup));
+}
+
+/* One short line for a connection that cannot be served. */
+static void
+refuse(int client, const struct peer *peer, const char *text)
+{
+	char line[256];
+	int n = snprintf(line, sizeof(line), "-ERR [SYS/TEMP] %s\r\n", text);
+
+	log_info("ip=%s refused: %s", peer->address, text);
+	(void)send(client, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(client);
+}
+
+static void
+kick(struct row *row)
+{
+	row->kicked = clock_now();
+	(void)kill(row->pid, SIGUSR1);
+}
+
+/* The limits, before anything is spent on a connection. */
+static bool
+within_limits(struct listener *listener, int client, const struct peer *peer)
+{
+	const struct config *config = listener->config;
+	struct row *oldest;
+	char text[128];
+
+	if (!peer->local && config->session.max_per_address != 0 &&
+	    table_from(listener->table, peer->source) >=
+		config->session.max_per_address) {
+		snprintf(text, sizeof(text),
+		    "too many connections from your address "
+		    "(session.max_per_address = %llu)",
+		    (unsigned long long)config->session.max_per_address);
+		refuse(client, peer, text);
+		return false;
+	}
+	if (table_used(listener->table) < config->session.max)
+		return true;
+	oldest = table_oldest_waiting(listener->table);
+	if (oldest != NULL) {
+		kick(oldest);
+		return true;
+	}
+	snprintf(text, sizeof(text), "too many connections (session.max = %llu)",
+	    (unsigned long long)config->session.max);
+	refuse(client, peer, text);
+	return false;
+}
+
+static void
+serve(struct listener *listener, int client, const struct peer *peer)
+{
+	struct row *row;
+	pid_t pid;
+
+	if (!within_limits(listener, client, peer))
+		return;
+	row = table_take(listener->table);
+	if (row == NULL) {
+		refuse(
+		    client, peer, "too many connections that have not ended yet");
+		return;
+	}
+	watch_users(listener);
+	pid = fork();
+	if (pid == 0)
+		become_monitor(listener, client, peer, row);
+	if (pid == -1) {
+		log_error("cannot fork: %s", strerror(errno));
+		refuse(client, peer, "no process left on the server");
+		return;
+	}
+	memcpy(row->source, peer->source, sizeof(row->source));
+	row->exempt = peer->local;
+	row->accepted = clock_now();
+	row->pid = pid;
+	close(client);
+}
+
+static void
+accept_some(struct listener *listener, int fd)
+{
+	struct sockaddr_storage from;
+	struct peer peer;
+	socklen_t length;
+	int client;
+
+	for (int i = 0; i < ACCEPT_BURST; i++) {
+		length = sizeof(from);
+		client =
+		    accept4(fd, (struct sockaddr *)&from, &length, SOCK_CLOEXEC);
+		if (client == -1 && (errno == EMFILE || errno == ENFILE ||
+					errno == ENOBUFS || errno == ENOMEM)) {
+			log_warning("cannot accept: %s", strerror(errno));
+			listener->pause_until = clock_now() + ACCEPT_PAUSE_MS;
+			return;
+		}
+		if (client == -1)
+			return;
+		peer_describe(&from, &peer);
+		serve(listener, client, &peer);
+	}
+}
+
+static void
+start_recoveries(struct listener *listener)
+{
+	struct monitor_setup setup;
+	char *state_name;
+	pid_t *place;
+
+	while (
+	    !listener->stopping &&
+	    (state_name = recoveries_next(&listener->recoveries, &place)) != NULL) {
+		*place = fork();
+		if (*place == 0) {
+			leave_listener(listener);
+			describe_monitor(listener, &setup);
+			strlcpy(setup.address, "recovery", sizeof(setup.address));
+			_exit(monitor_recover(&setup, state_name));
+		}
+		if (*place == -1) {
+			log_error("cannot start a recovery: %s", strerror(errno));
+			*place = 0;
+		}
+		free(state_name);
+	}
+}
+
+static void
+reap(struct listener *listener)
+{
+	struct row *row;
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (recoveries_reaped(&listener->recoveries, pid, status))
+			continue;
+		row = table_find(listener->table, pid);
+		if (row == NULL)
+			continue;
+		if (!WIFEXITED(status)) {
+			log_error("monitor %ld died of signal %d", (long)pid,
+			    WTERMSIG(status));
+			row->state[sizeof(row->state) - 1] = '\0';
+			if (row->state[0] != '\0')
+				recoveries_add(&listener->recoveries, row->state);
+		}
+		row->pid = 0;
+	}
+}
+
+/* A login that hangs (a dead mount), and a kick that nobody obeys. */
+static void
+tick(struct listener *listener)
+{
+	uint64_t now = clock_now();
+	uint64_t limit = LOGIN_LIMIT_MS + listener->config->maildrop.lock_wait_ms;
+
+	listener->next_tick = now + TICK_MS;
+	for (size_t i = 0; i < listener->table->count; i++) {
+		struct row *row = &listener->table->rows[i];
+		bool hangs =
+		    row->phase == ROW_LOGIN && now > row->login_since + limit;
+
+		if (row->pid == 0)
+			continue;
+		if (hangs)
+			log_error(
+			    "monitor %ld: login not finished after %llu s; killed",
+			    (long)row->pid, (unsigned long long)(limit / 1000));
+		if (hangs ||
+		    (row->kicked != 0 && now > row->kicked + KICK_LIMIT_MS &&
+			row->phase != ROW_TRANSACTION))
+			(void)kill(row->pid, SIGKILL);
+	}
+}
+
+static void
+log_lines(const char *lines)
+{
+	while (*lines != '\0') {
+		size_t length = strcspn(lines, "\n");
+
+		log_error("%.*s", (int)length, lines);
+		lines += length + (lines[length] == '\n');
+	}
+}
+
+static void
+set_log(const struct config *config, bool foreground)
+{
+	enum log_target target = LOG_TO_SYSLOG;
+
+	if (config->log.target == TARGET_STDERR ||
+	    (config->log.target == TARGET_AUTO && foreground))
+		target = LOG_TO_STDERR;
+	log_open(target, (enum log_level)config->log.level);
+}
+
+/* SIGHUP: all of the new configuration, or none of it. */
+static void
+reload(struct listener *listener)
+{
+	const struct server_options *options = listener->options;
+	struct config *config = NULL;
+	struct sockets sockets;
+	char *errors = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&errors, &size);
+
+	service_notify("RELOADING=1");
+	if (stream != NULL) {
+		(void)config_load(options->config_path, options->config_required,
+		    options->overrides, stream, &config);
+		fclose(stream);
+		log_lines(errors);
+	}
+	if (config == NULL ||
+	    sockets_open(config->listen.pop3, &listener->sockets, &sockets) == -1) {
+		log_error("reload refused; the old configuration stays");
+		config_free(config);
+	} else {
+		sockets_close(&listener->sockets, &sockets);
+		listener->sockets = sockets;
+		config_free(listener->config);
+		listener->config = config;
+		set_log(config, options->foreground);
+		memset(&listener->users_seen, 0, sizeof(listener->users_seen));
+		log_info("configuration read again, for new connections");
+	}
+	free(errors);
+	service_notify("READY=1");
+}
+
+/* No new connections; running UPDATEs finish, everything else ends without. */
+static void
+stop(struct listener *listener)
+{
+	if (listener->stopping)
+		return;
+	listener->stopping = true;
+	service_notify("STOPPING=1");
+	log_info("shutting down, %zu sessions", table_used(listener->table));
+	sockets_close(&listener->sockets, NULL);
+	listener->sockets.count = 0;
+	close(listener->life[1]);
+}
+
+static void
+take_signals(struct listener *listener)
+{
+	struct signalfd_siginfo info;
+
+	while (read(listener->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			stop(listener);
+		else if (info.ssi_signo == SIGHUP && !listener->stopping)
+			reload(listener);
+	}
+	reap(listener);
+}
+
+static bool
+anyone_left(const struct listener *listener)
+{
+	for (size_t i = 0; i < listener->table->count; i++) {
+		if (listener->table->rows[i].pid != 0)
+			return true;
+	}
+	for (size_t i = 0; i < RECOVERIES_AT_ONCE; i++) {
+		if (listener->recoveries.running[i] != 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+step(struct listener *listener)
+{
+	struct pollfd fds[SOCKETS_MAX + 1];
+	size_t count = listener->sockets.count;
+	uint64_t now = clock_now(), deadline = listener->next_tick;
+
+	fds[0] = (struct pollfd){.fd = listener->signals, .events = POLLIN};
+	for (size_t i = 0; i < count; i++)
+		fds[i + 1] = (struct pollfd){
+		    .fd = listener->sockets.fds[i], .events = POLLIN};
+	if (now < listener->pause_until) {
+		count = 0;
+		if (listener->pause_until < deadline)
+			deadline = listener->pause_until;
+	}
+	if (poll(fds, count + 1, clock_poll_timeout(deadline)) > 0) {
+		for (size_t i = 0; i < count; i++) {
+			if (fds[i + 1].revents != 0)
+				accept_some(listener, fds[i + 1].fd);
+		}
+		if (fds[0].revents != 0)
+			take_signals(listener);
+	}
+	start_recoveries(listener);
+	if (clock_now() >= listener->next_tick)
+		tick(listener);
+}
+
+static int
+open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGUSR1);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) == -1)
+		return -1;
+	sigdelset(&set, SIGUSR1);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Everything that can fail at start, before anybody is told that it runs. */
+static int
+prepare(struct listener *listener)
+{
+	const struct config *config = listener->config;
+	const int inherited = service_inherited();
+	size_t rows = config->session.max + config->session.max / 8 + 16;
+
+	if (service_folders(config) == -1)
+		return EX_CANTCREAT;
+	if (inherited > 0)
+		sockets_adopt(inherited, &listener->sockets);
+	else if (sockets_open(config->listen.pop3, NULL, &listener->sockets) == -1)
+		return EX_UNAVAILABLE;
+	if (listener->sockets.count == 0) {
+		log_error("listen.pop3 is empty: nothing to listen on");
+		return EX_CONFIG;
+	}
+	listener->table = table_make(rows);
+	if (listener->table == NULL || pipe2(listener->life, O_CLOEXEC) == -1) {
+		log_error("cannot start: %s", strerror(errno));
+		return EX_OSERR;
+	}
+	return EX_OK;
+}
+
+/* The part of the start that must happen in the process that stays. */
+static int
+settle(struct listener *listener)
+{
+	int ready = -1;
+
+	if (!listener->options->foreground && (ready = service_detach()) == -1) {
+		log_error("cannot go to the background: %s", strerror(errno));
+		return EX_OSERR;
+	}
+	listener->claim = service_claim(listener->config);
+	listener->signals = open_signals();
+	if (listener->claim == NULL || listener->signals == -1)
+		return EX_TEMPFAIL;
+	pidfile_write(listener->claim);
+	set_log(listener->config, listener->options->foreground);
+	log_info("Poplar " POPLAR_VERSION " ready, %zu sockets",
+	    listener->sockets.count);
+	service_ready(ready);
+	return EX_OK;
+}
+
+int
+listener_run(struct config *config, const struct sandbox *sandbox,
+    const struct server_options *options)
+{
+	struct listener listener = {
+	    .config = config,
+	    .sandbox = sandbox,
+	    .options = options,
+	    .life = {-1, -1}
+        };
+	int code = prepare(&listener);
+
+	if (code == EX_OK)
+		code = settle(&listener);
+	if (code != EX_OK)
+		return code;
+	recoveries_init(&listener.recoveries);
+	recoveries_add_all(&listener.recoveries, config);
+	while (!listener.stopping || anyone_left(&listener))
+		step(&listener);
+	log_info("stopped");
+	pidfile_remove(listener.claim);
+	config_free(listener.config);
+	return EX_OK;
+}

@@ -1,0 +1,406 @@
+/*
+ * The monitor's life: forks its session, answers its requests, outlives it,
+ * repairs what it left. Runs as root (or as the caller, without root), with
+ * every signal ignored that a person or a terminal could send, as the only
+ * holder of privilege of its connection.
+ */
+#include "monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "report.h"
+#include "requests.h"
+
+/* The descriptors of a session: 0 to 2 are /dev/null. */
+enum {
+	FD_CLIENT_IN = 3,
+	FD_CLIENT_OUT,
+	FD_PAIR,
+	FD_INDEX,
+	FD_JOURNAL,
+	FD_MBOX,
+	FD_FREE
+};
+
+#define DOTLOCK_TOUCH_MS 60000
+#define RECOVERY_LIMIT_MS 600000
+
+/* A sanitizer's report needs somewhere to go. */
+#ifdef POPLAR_SANITIZED
+#define NULL_DESCRIPTORS 2
+#else
+#define NULL_DESCRIPTORS 3
+#endif
+
+static void
+ignore_signals(void)
+{
+	static const int ignored[] = {
+	    SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE, SIGXFSZ, SIGUSR2, SIGALRM};
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+}
+
+/* SIGUSR1 is the listener's kick; it comes as a readable descriptor. */
+static int
+kick_descriptor(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) == -1)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/*
+ * RFC 1725 section 7: a msg-id, different for each greeting. The process and
+ * the clock make it so; the random part makes it unforeseeable.
+ */
+static void
+make_stamp(char *stamp, size_t size, const struct config *config)
+{
+	snprintf(stamp, size, "<%ld.%lld.%08x%08x@%s>", (long)getpid(),
+	    (long long)time(NULL), arc4random(), arc4random(),
+	    config->server.hostname);
+}
+
+static void
+start(struct monitor *monitor, const struct monitor_setup *setup)
+{
+	memset(monitor, 0, sizeof(*monitor));
+	monitor->setup = setup;
+	monitor->pair = -1;
+	monitor->life = setup->life;
+	monitor->started = clock_now();
+	monitor->phase = PHASE_LOGIN;
+	snprintf(monitor->sid, sizeof(monitor->sid), "%08x", arc4random());
+	if (setup->apop)
+		make_stamp(monitor->stamp, sizeof(monitor->stamp), setup->config);
+	ignore_signals();
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	monitor->signals = kick_descriptor();
+	if (setup->table != NULL)
+		table_hide(setup->table);
+}
+
+/* In the child: puts descriptors where they belong and closes all others. */
+static bool
+arrange(const int *wanted, int count)
+{
+	int high[FD_FREE], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null == -1)
+		return false;
+	for (int i = 0; i < count; i++) {
+		high[i] = wanted[i] == -1 ? -1
+					  : fcntl(wanted[i], F_DUPFD_CLOEXEC,
+						FD_FREE + FD_FREE);
+		if (wanted[i] != -1 && high[i] == -1)
+			return false;
+	}
+	for (int fd = 0; fd < NULL_DESCRIPTORS; fd++) {
+		if (dup2(null, fd) == -1)
+			return false;
+	}
+	for (int i = 0; i < count; i++) {
+		if (high[i] == -1)
+			close(FD_CLIENT_IN + i);
+		else if (dup2(high[i], FD_CLIENT_IN + i) == -1)
+			return false;
+	}
+	closefrom(FD_CLIENT_IN + count);
+	return true;
+}
+
+static void
+describe_session(const struct monitor *monitor, struct session_setup *session)
+{
+	const struct monitor_setup *setup = monitor->setup;
+
+	memset(session, 0, sizeof(*session));
+	session->config = setup->config;
+	session->sandbox = setup->sandbox;
+	session->client_in = FD_CLIENT_IN;
+	session->client_out = FD_CLIENT_OUT;
+	session->pair = FD_PAIR;
+	session->monitor = getppid();
+	session->local = setup->local;
+	strlcpy(session->sid, monitor->sid, sizeof(session->sid));
+	strlcpy(session->stamp, monitor->stamp, sizeof(session->stamp));
+}
+
+static _Noreturn void
+become_session(const struct monitor *monitor, int pair)
+{
+	const struct monitor_setup *setup = monitor->setup;
+	const bool socket = setup->client_in == setup->client_out;
+	const int wanted[] = {
+	    setup->client_in, socket ? -1 : setup->client_out, pair};
+	struct session_setup session;
+
+	describe_session(monitor, &session);
+	if (socket)
+		session.client_out = FD_CLIENT_IN;
+	if (!arrange(wanted, 3))
+		_exit(EX_OSERR);
+	session_serve(&session);
+}
+
+static _Noreturn void
+become_recovery(const struct monitor *monitor, int pair)
+{
+	const struct md_fds *fds = &monitor->opening.fds;
+	const int wanted[] = {-1, -1, pair, fds->index, fds->journal, fds->mbox};
+	const struct md_fds arranged = {
+	    .index = FD_INDEX,
+	    .journal = FD_JOURNAL,
+	    .mbox = fds->mbox == -1 ? -1 : FD_MBOX,
+	    .writable = fds->writable,
+	};
+	struct session_setup session;
+
+	describe_session(monitor, &session);
+	if (!arrange(wanted, 6))
+		_exit(EX_OSERR);
+	session_recover(&session, &arranged);
+}
+
+/* Forks a sandboxed child with a pair to it. 0, or -1 with errno. */
+static int
+fork_child(struct monitor *monitor, void (*become)(const struct monitor *, int))
+{
+	int pair[2];
+
+	if (ipc_pair(pair) == -1)
+		return -1;
+	monitor->child = fork();
+	if (monitor->child == 0) {
+		close(pair[0]);
+		become(monitor, pair[1]);
+	}
+	close(pair[1]);
+	if (monitor->child == -1) {
+		close(pair[0]);
+		return -1;
+	}
+	monitor->pair = pair[0];
+	return 0;
+}
+
+/* Tells the session to end; it does, but not in the middle of UPDATE. */
+static void
+pass_stop(struct monitor *monitor, enum ipc_end_reason reason)
+{
+	const struct ipc_plain plain = {.type = IPC_STOP, .value = reason};
+
+	if (monitor->stop != 0)
+		return;
+	monitor->stop = reason;
+	(void)ipc_send(monitor->pair, &plain, sizeof(plain), NULL, 0);
+}
+
+enum wake
+monitor_await(struct monitor *monitor, int fd, uint64_t deadline)
+{
+	const bool for_pair = fd == monitor->pair && fd != -1;
+	struct pollfd fds[] = {
+	    {.fd = fd,			    .events = POLLIN},
+	    {.fd = for_pair ? -1 : monitor->pair},
+	    {.fd = monitor->signals,                   .events = POLLIN                },
+	    {.fd = monitor->life,                   .events = POLLIN},
+	};
+	struct signalfd_siginfo kick;
+	int n;
+
+	for (;;) {
+		n = poll(fds, 4, clock_poll_timeout(deadline));
+		if (n == -1 && errno != EINTR)
+			return WAKE_STOP;
+		if (n == 0 && deadline != 0 && clock_now() >= deadline)
+			return WAKE_LATE;
+		if (n <= 0)
+			continue;
+		if (fds[2].revents != 0 &&
+		    read(monitor->signals, &kick, sizeof(kick)) == sizeof(kick))
+			pass_stop(monitor, IPC_END_KICKED);
+		if (fds[3].revents != 0) {
+			fds[3].fd = monitor->life = -1;
+			pass_stop(monitor, IPC_END_SHUTDOWN);
+		}
+		if (fds[0].revents != 0)
+			return WAKE_READY;
+		if (!for_pair && (monitor->stop != 0 || fds[1].revents != 0))
+			return WAKE_STOP;
+	}
+}
+
+void
+monitor_let_go(struct monitor *monitor)
+{
+	if (!monitor->opened)
+		return;
+	monitor->opened = false;
+	opening_close(monitor->setup->config, &monitor->opening);
+	if (monitor->setup->row != NULL)
+		monitor->setup->row->state[0] = '\0';
+}
+
+/* One message; false: the session is gone, or must go. */
+static bool
+serve_one(struct monitor *monitor)
+{
+	union ipc_message message;
+	int fds[IPC_FDS_MAX];
+	size_t nfds;
+	bool good;
+	int n = ipc_receive(monitor->pair, &message, fds, &nfds);
+
+	if (n <= 0)
+		return false;
+	good = request_answer(monitor, &message, (size_t)n, nfds);
+	explicit_bzero(&message, sizeof(message));
+	for (size_t i = 0; i < nfds; i++)
+		close(fds[i]);
+	if (!good)
+		log_error("sid=%s broken message from the session", monitor->sid);
+	return good;
+}
+
+/* Answers until the child is gone; returns its wait status. */
+static int
+serve_child(struct monitor *monitor, uint64_t limit)
+{
+	uint64_t deadline;
+	int status = 0;
+	bool going = true;
+
+	while (going) {
+		deadline = clock_now() + DOTLOCK_TOUCH_MS;
+		if (limit != 0 && limit < deadline)
+			deadline = limit;
+		switch (monitor_await(monitor, monitor->pair, deadline)) {
+		case WAKE_READY:
+			going = serve_one(monitor);
+			break;
+		case WAKE_LATE:
+			if (monitor->opened && monitor->opening.dotlock.st_ino != 0)
+				(void)dotlock_touch(&monitor->opening);
+			going = limit == 0 || clock_now() < limit;
+			break;
+		default:
+			going = false;
+		}
+	}
+	close(monitor->pair);
+	monitor->pair = -1;
+	if (monitor->phase != PHASE_ENDED)
+		kill(monitor->child, SIGKILL);
+	while (waitpid(monitor->child, &status, 0) == -1 && errno == EINTR)
+		;
+	return status;
+}
+
+static bool
+journal_pending(const struct opening *opening)
+{
+	struct stat st;
+
+	return opening->fds.journal != -1 &&
+	       fstat(opening->fds.journal, &st) == 0 && st.st_size > 0;
+}
+
+/* Replays the journal in a fresh child. The locks are still ours. 0 or 1. */
+static int
+recover(struct monitor *monitor)
+{
+	int status;
+
+	monitor->phase = PHASE_RECOVERY;
+	monitor->verdict.result = MD_IO;
+	if (fork_child(monitor, become_recovery) == -1) {
+		log_error("sid=%s cannot start the recovery of %s: %s",
+		    monitor->sid, monitor->opening.path, strerror(errno));
+		return 1;
+	}
+	status = serve_child(monitor, clock_now() + RECOVERY_LIMIT_MS);
+	if (status == 0 && monitor->verdict.result == MD_OK)
+		return 0;
+	log_error(
+	    "sid=%s an interrupted update of %s is not finished (%s); the next "
+	    "login or start tries again",
+	    monitor->sid, monitor->opening.path,
+	    status != 0 ? "the recovery process died"
+			: report_error(monitor->verdict.result));
+	return 1;
+}
+
+int
+monitor_run(const struct monitor_setup *setup)
+{
+	struct monitor *monitor = malloc(sizeof(*monitor));
+	int status;
+
+	if (monitor == NULL)
+		return EX_OSERR;
+	start(monitor, setup);
+	if (fork_child(monitor, become_session) == -1) {
+		log_error("ip=%s cannot start a session: %s", setup->address,
+		    strerror(errno));
+		free(monitor);
+		return EX_OSERR;
+	}
+	close(setup->client_in);
+	if (setup->client_out != setup->client_in)
+		close(setup->client_out);
+	status = serve_child(monitor, 0);
+	if (monitor->phase != PHASE_ENDED)
+		report_death(monitor, status);
+	if (monitor->opened && journal_pending(&monitor->opening))
+		(void)recover(monitor);
+	monitor_let_go(monitor);
+	free(monitor);
+	return 0;
+}
+
+int
+monitor_recover(const struct monitor_setup *setup, const char *state_name)
+{
+	struct monitor *monitor = malloc(sizeof(*monitor));
+	enum opening_result result;
+	int failed = 1;
+
+	if (monitor == NULL)
+		return 1;
+	start(monitor, setup);
+	result = opening_reopen(
+	    setup->config, state_name, monitor->sid, &monitor->opening);
+	monitor->opened = true;
+	if (result == OPENING_OK)
+		failed = journal_pending(&monitor->opening) ? recover(monitor) : 0;
+	else if (result == OPENING_IN_USE)
+		failed = 0; /* that session recovered at its login */
+	else
+		log_error("state folder %s: %s; its maildrop is not recovered",
+		    state_name, monitor->opening.fault);
+	monitor_let_go(monitor);
+	free(monitor);
+	return failed;
+}

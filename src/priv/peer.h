@@ -1,0 +1,28 @@
+/*
+ * Who is at the other end of a connection, and the options of its socket.
+ */
+#ifndef POPLAR_PRIV_PEER_H
+#define POPLAR_PRIV_PEER_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "session.h"
+
+struct peer {
+	char
+	    address[SESSION_ADDRESS_MAX]; /* printable; "local" without a network */
+	unsigned char source[16]; /* what is counted: an IPv6 /64, a mapped IPv4 */
+	bool local;               /* loopback, or no network */
+};
+
+/* Describes an address as accept(2) or getpeername(2) gives it. */
+void peer_describe(const struct sockaddr_storage *from, struct peer *peer);
+
+/*
+ * A client's socket: not blocking, no Nagle delay, keepalive after 60 s, dead
+ * after two minutes without an acknowledgement. What fails is left as it is.
+ */
+void peer_tune(int fd);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * Recovery of maildrops that nobody has logged in to yet: at start all that a
+ * crash left, later each whose monitor died. At most two at a time.
+ */
+#ifndef POPLAR_PRIV_RECOVERIES_H
+#define POPLAR_PRIV_RECOVERIES_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "session.h"
+
+#define RECOVERIES_AT_ONCE 2
+
+struct recovery;
+
+struct recoveries {
+	STAILQ_HEAD(, recovery) queue;
+	pid_t running[RECOVERIES_AT_ONCE]; /* 0: free */
+	size_t waiting, failed;
+};
+
+void recoveries_init(struct recoveries *recoveries);
+
+/* Queues one state folder, by name. Lack of memory is logged: its next login recovers. */
+void recoveries_add(struct recoveries *recoveries, const char *state_name);
+
+/* Queues every state folder with something left in it. */
+void recoveries_add_all(struct recoveries *recoveries, const struct config *config);
+
+/*
+ * Takes the next from the queue if fewer than two run. Returns its name, the
+ * caller's to free, and the place for its process id; NULL: nothing to start.
+ */
+char *recoveries_next(struct recoveries *recoveries, pid_t **placep);
+
+/* Whether the process was a recovery; it is counted. */
+bool recoveries_reaped(struct recoveries *recoveries, pid_t pid, int status);
+
+#endif

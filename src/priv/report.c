@@ -1,0 +1,170 @@
+/*
+ * Log lines of a session, formatted by its monitor from numbers that the
+ * session sent: no text of a client's goes into the log but the name it gave,
+ * made safe, and behind the address.
+ */
+#include "report.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define SAFE_MAX (4 * IPC_NAME_MAX)
+
+static const char *const mechs[IPC_MECHS] = {
+    [IPC_MECH_PASS] = "PASS",
+    [IPC_MECH_APOP] = "APOP",
+};
+
+static const char *const scans[] = {
+    [MD_SCAN_NONE] = "none",
+    [MD_SCAN_TAIL] = "tail",
+    [MD_SCAN_FULL] = "full",
+};
+
+static const char *const reasons[IPC_END_REASONS] = {
+    "error",
+    [IPC_END_QUIT] = "quit",
+    [IPC_END_TIMEOUT] = "timeout",
+    [IPC_END_DROP] = "drop",
+    [IPC_END_KICKED] = "kicked",
+    [IPC_END_ERROR] = "error",
+    [IPC_END_SHUTDOWN] = "shutdown",
+};
+
+/* enum md_error, in the words of the log. */
+static const char *const errors[MD_ERRORS] = {
+    [MD_BUSY] = "locked by another program",
+    [MD_CHANGED] = "changed by another program",
+    [MD_FORMAT] = "not an mbox",
+    [MD_TOO_BIG] = "over maildrop.max_size or maildrop.max_messages",
+    [MD_READ_ONLY] = "read-only",
+    [MD_NO_SPACE] = "no space left",
+    [MD_NO_MEMORY] = "no memory left",
+    [MD_IO] = "the disk failed",
+    [MD_REFUSED] = "no dotlock can be made",
+    [MD_PENDING] = "a journal that can be neither applied nor set aside",
+    [MD_STOPPED] = "shutting down",
+};
+
+const char *
+report_error(uint32_t error)
+{
+	return error < MD_ERRORS && errors[error] != NULL ? errors[error]
+							  : "unknown";
+}
+
+static const char *
+mech_name(const struct monitor *monitor)
+{
+	return monitor->mech < IPC_MECHS && mechs[monitor->mech] != NULL
+		   ? mechs[monitor->mech]
+		   : "-";
+}
+
+void
+report_login(const struct monitor *monitor, const struct ipc_opened *opened)
+{
+	char user[SAFE_MAX];
+
+	log_info("sid=%s user=%s ip=%s proto=pop3 tls=- auth=%s login=ok msgs=%u "
+		 "octets=%llu new=%u scan=%s scan_ms=%.1f",
+	    monitor->sid, log_safe(user, sizeof(user), monitor->user),
+	    monitor->setup->address, mech_name(monitor), opened->messages,
+	    (unsigned long long)opened->octets, opened->fresh,
+	    opened->scan < sizeof(scans) / sizeof(scans[0]) ? scans[opened->scan]
+							    : "-",
+	    opened->scan_us / 1000.0);
+	if (opened->recovered)
+		log_warning("sid=%s an interrupted update of %s was finished",
+		    monitor->sid, monitor->opening.path);
+}
+
+void
+report_refusal(const struct monitor *monitor, const char *reason,
+    const char *detail, bool quiet)
+{
+	char user[SAFE_MAX];
+
+	(quiet ? log_debug : log_info)("sid=%s ip=%s proto=pop3 tls=- auth=%s "
+				       "login=fail reason=%s%s%s%s user=%s",
+	    monitor->sid, monitor->setup->address, mech_name(monitor), reason,
+	    detail[0] != '\0' ? " detail=\"" : "", detail,
+	    detail[0] != '\0' ? "\"" : "",
+	    log_safe(user, sizeof(user), monitor->user));
+}
+
+static double
+seconds(const struct monitor *monitor)
+{
+	return (double)(clock_now() - monitor->started) / 1000.0;
+}
+
+/* A connection that never logged in is news only if it failed at it. */
+static void
+report_visit(const struct monitor *monitor, const char *reason)
+{
+	(monitor->failures > 0 ? log_info : log_debug)(
+	    "sid=%s ip=%s end=%s failures=%u t=%.1f", monitor->sid,
+	    monitor->setup->address, reason, monitor->failures, seconds(monitor));
+}
+
+void
+report_end(const struct monitor *monitor, const struct ipc_end *end)
+{
+	char user[SAFE_MAX], pending[32] = "", update[64] = "";
+	const char *reason =
+	    reasons[end->reason < IPC_END_REASONS ? end->reason : 0];
+
+	if (!end->in_transaction) {
+		report_visit(monitor, reason);
+		return;
+	}
+	if (end->dele_pending > 0)
+		snprintf(pending, sizeof(pending), " dele_pending=%u",
+		    end->dele_pending);
+	if (end->reason == IPC_END_QUIT)
+		snprintf(update, sizeof(update), " update_ms=%.1f",
+		    end->update_us / 1000.0);
+	log_info("sid=%s user=%s ip=%s end=%s retr=%u/%llu top=%u/%llu dele=%u%s "
+		 "left=%u octets_left=%llu%s t=%.1f",
+	    monitor->sid, log_safe(user, sizeof(user), monitor->user),
+	    monitor->setup->address, reason, end->retr,
+	    (unsigned long long)end->retr_octets, end->top,
+	    (unsigned long long)end->top_octets, end->dele, pending, end->left,
+	    (unsigned long long)end->octets_left, update, seconds(monitor));
+	if (end->update_error != MD_OK)
+		log_error("sid=%s update of %s failed, nothing deleted: %s",
+		    monitor->sid, monitor->opening.path,
+		    report_error(end->update_error));
+}
+
+void
+report_death(const struct monitor *monitor, int status)
+{
+	char user[SAFE_MAX];
+
+	log_error("sid=%s user=%s ip=%s end=error session died of %s %d, t=%.1f",
+	    monitor->sid, log_safe(user, sizeof(user), monitor->user),
+	    monitor->setup->address, WIFSIGNALED(status) ? "signal" : "exit code",
+	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+	    seconds(monitor));
+}
+
+void
+report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
+{
+	char user[SAFE_MAX];
+
+	log_safe(user, sizeof(user), text);
+	if (note == IPC_NOTE_CLEARTEXT)
+		log_info("sid=%s ip=%s proto=pop3 tls=- auth=PASS login=fail "
+			 "reason=cleartext user=%s",
+		    monitor->sid, monitor->setup->address, user);
+	else if (note == IPC_NOTE_FOREIGN)
+		log_info(
+		    "sid=%s ip=%s TLS or another protocol on the plaintext port",
+		    monitor->sid, monitor->setup->address);
+}

@@ -1,0 +1,26 @@
+/*
+ * The lines of the log that tell of a session: one at login, one at the end.
+ */
+#ifndef POPLAR_PRIV_REPORT_H
+#define POPLAR_PRIV_REPORT_H
+
+#include "requests.h"
+
+/* An enum md_error that a session sent, in words; never NULL. */
+const char *report_error(uint32_t error);
+
+void report_login(const struct monitor *monitor, const struct ipc_opened *opened);
+
+/* A refused login. quiet: at level debug, for what repeats too often. */
+void report_refusal(const struct monitor *monitor, const char *reason,
+    const char *detail, bool quiet);
+
+void report_end(const struct monitor *monitor, const struct ipc_end *end);
+
+/* A session that died without a word; status is waitpid(2)'s. */
+void report_death(const struct monitor *monitor, int status);
+
+void
+report_note(const struct monitor *monitor, enum ipc_note note, const char *text);
+
+#endif

@@ -1,0 +1,327 @@
+/*
+ * What a monitor answers. Runs as root. Reads nothing but messages of exact
+ * size from its own session, and believes none of their contents: every
+ * request has a row that says in which phase it is legal.
+ */
+#include "requests.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "report.h"
+#include "state.h"
+
+#define AUTH_LIMIT_MS 30000
+#define IN_USE_RETRY_MS 50
+#define COMPLAINT_EVERY_MS 60000
+
+/* Logins that one connection may try, whatever comes of them. */
+#define ATTEMPTS_MAX 100
+
+static void
+set_phase(struct monitor *monitor, enum phase phase, enum row_phase row_phase)
+{
+	struct row *row = monitor->setup->row;
+
+	monitor->phase = phase;
+	if (row == NULL)
+		return;
+	row->login_since = clock_now();
+	row->phase = row_phase;
+}
+
+static void
+send_plain(struct monitor *monitor, enum ipc_type type, uint32_t value,
+    const int *fds, size_t nfds)
+{
+	const struct ipc_plain plain = {.type = type, .value = value};
+
+	(void)ipc_send(monitor->pair, &plain, sizeof(plain), fds, nfds);
+}
+
+static void
+send_login_reply(struct monitor *monitor, enum ipc_result result)
+{
+	const struct md_fds *fds = &monitor->opening.fds;
+	struct ipc_login_reply reply = {.type = IPC_LOGIN_REPLY, .result = result};
+	const int given[] = {fds->index, fds->journal, fds->mbox};
+
+	if (result == IPC_RESULT_IN_USE)
+		strlcpy(
+		    reply.holder, monitor->opening.holder, sizeof(reply.holder));
+	if (result != IPC_RESULT_OK) {
+		(void)ipc_send(monitor->pair, &reply, sizeof(reply), NULL, 0);
+		return;
+	}
+	reply.has_mbox = fds->mbox != -1;
+	reply.writable = fds->writable;
+	(void)ipc_send(
+	    monitor->pair, &reply, sizeof(reply), given, 2 + reply.has_mbox);
+}
+
+/*
+ * Every failure is answered a whole number of failure_delays after the
+ * request, so that no cause can be told from another by the clock.
+ */
+static void
+fail_login(struct monitor *monitor, uint64_t received, enum auth_result result)
+{
+	uint64_t delay = monitor->setup->config->auth.failure_delay_ms;
+	uint64_t reply_at = received + delay;
+
+	while (delay > 0 && reply_at < clock_now())
+		reply_at += delay;
+	report_refusal(monitor, auth_result_name(result), "", false);
+	monitor->failures++;
+	while (clock_now() < reply_at &&
+	       monitor_await(monitor, -1, reply_at) == WAKE_READY)
+		;
+	set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
+	send_login_reply(monitor,
+	    result == AUTH_TROUBLE ? IPC_RESULT_UNAVAILABLE : IPC_RESULT_DENIED);
+}
+
+/* A missing folder would fill the log: one line a minute, all sessions together. */
+static bool
+complained_lately(struct monitor *monitor)
+{
+	struct table *table = monitor->setup->table;
+	uint64_t now = clock_now();
+
+	if (table == NULL)
+		return false;
+	if (table->complained != 0 && now - table->complained < COMPLAINT_EVERY_MS)
+		return true;
+	table->complained = now;
+	return false;
+}
+
+/* The credentials were right; the maildrop is not to be had. */
+static void
+refuse_maildrop(struct monitor *monitor, enum opening_result result)
+{
+	static const enum ipc_result results[] = {
+	    [OPENING_IN_USE] = IPC_RESULT_IN_USE,
+	    [OPENING_UNSUITABLE] = IPC_RESULT_UNSUITABLE,
+	    [OPENING_UNAVAILABLE] = IPC_RESULT_UNAVAILABLE,
+	};
+
+	report_refusal(monitor, result == OPENING_IN_USE ? "busy" : "maildrop",
+	    monitor->opening.fault,
+	    result == OPENING_UNAVAILABLE && complained_lately(monitor));
+	set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
+	send_login_reply(monitor, results[result]);
+	monitor_let_go(monitor);
+}
+
+/* Another session's lock is waited for, as long as lock_wait says. */
+static enum opening_result
+open_patiently(struct monitor *monitor, const char *path)
+{
+	const struct config *config = monitor->setup->config;
+	uint64_t deadline = clock_now() + config->maildrop.lock_wait_ms;
+	const struct account account = {
+	    .login = monitor->verdict.name,
+	    .uid = monitor->verdict.uid,
+	    .gid = monitor->verdict.gid,
+	};
+	enum opening_result result;
+
+	for (;;) {
+		result = opening_open(config, &account, path, monitor->sid,
+		    monitor->setup->address, &monitor->opening);
+		monitor->opened = true;
+		if (result != OPENING_IN_USE || clock_now() >= deadline ||
+		    monitor_await(monitor, -1, clock_now() + IN_USE_RETRY_MS) ==
+			WAKE_STOP)
+			return result;
+		monitor_let_go(monitor);
+	}
+}
+
+/* For the listener, which recovers this folder should the monitor die. */
+static void
+remember_state(struct monitor *monitor)
+{
+	if (monitor->setup->row != NULL &&
+	    state_name_of(monitor->opening.folder_path, monitor->opening.name,
+		monitor->setup->row->state) == -1)
+		monitor->setup->row->state[0] = '\0';
+}
+
+static void
+open_maildrop(struct monitor *monitor)
+{
+	const struct config *config = monitor->setup->config;
+	const struct auth_verdict *verdict = &monitor->verdict;
+	const char *template = verdict->maildrop[0] != '\0' ? verdict->maildrop
+							    : config->maildrop.path;
+	enum opening_result result = OPENING_UNSUITABLE;
+	char path[PATH_MAX];
+
+	if (config_expand_path(
+		template, verdict->name, verdict->home, path, sizeof(path)))
+		result = open_patiently(monitor, path);
+	else
+		log_error("sid=%s maildrop.path cannot be expanded for this user",
+		    monitor->sid);
+	if (result != OPENING_OK) {
+		refuse_maildrop(monitor, result);
+		return;
+	}
+	remember_state(monitor);
+	set_phase(monitor, PHASE_OPENING, ROW_TRANSACTION);
+	send_login_reply(monitor, IPC_RESULT_OK);
+}
+
+/* Runs the auth child for one attempt; the verdict is in monitor->verdict. */
+static enum auth_result
+authenticate(struct monitor *monitor, const struct ipc_login *login)
+{
+	struct auth_request request = {
+	    .mech = login->mech,
+	    .stamp = monitor->stamp,
+	    .rhost = monitor->setup->address,
+	};
+	struct auth_child child;
+	int begun;
+
+	strlcpy(request.user, login->user, sizeof(request.user));
+	strlcpy(request.secret, login->secret, sizeof(request.secret));
+	begun = auth_begin(monitor->setup->config, &request, &child);
+	explicit_bzero(&request, sizeof(request));
+	if (begun == -1) {
+		log_error("sid=%s cannot start the authentication process: %s",
+		    monitor->sid, strerror(errno));
+		return AUTH_TROUBLE;
+	}
+	(void)monitor_await(monitor, child.pipe, clock_now() + AUTH_LIMIT_MS);
+	auth_end(&child, monitor->child, &monitor->verdict);
+	return (enum auth_result)monitor->verdict.result;
+}
+
+static void
+answer_login(struct monitor *monitor, const union ipc_message *message)
+{
+	const struct ipc_login *login = &message->login;
+	uint64_t received = clock_now();
+	enum auth_result result = AUTH_MECHANISM;
+
+	strlcpy(monitor->user, login->user, sizeof(monitor->user));
+	monitor->mech = login->mech;
+	set_phase(monitor, PHASE_LOGIN, ROW_LOGIN);
+	if (++monitor->attempts <= ATTEMPTS_MAX &&
+	    monitor->failures < monitor->setup->config->auth.max_attempts)
+		result = authenticate(monitor, login);
+	explicit_bzero((void *)(uintptr_t)login, sizeof(*login));
+	if (result == AUTH_OK)
+		open_maildrop(monitor);
+	else
+		fail_login(monitor, received, result);
+}
+
+static void
+answer_opened(struct monitor *monitor, const union ipc_message *message)
+{
+	const struct ipc_opened *opened = &message->opened;
+
+	if (monitor->phase == PHASE_RECOVERY) {
+		monitor->verdict.result = opened->error;
+		if (opened->recovered)
+			log_warning(
+			    "sid=%s an interrupted update of %s was finished",
+			    monitor->sid, monitor->opening.path);
+		return;
+	}
+	if (opened->error != MD_OK) {
+		report_refusal(monitor,
+		    opened->error == MD_BUSY ? "busy" : "maildrop",
+		    report_error(opened->error), false);
+		monitor_let_go(monitor);
+		set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
+		return;
+	}
+	report_login(monitor, opened);
+	set_phase(monitor, PHASE_OPEN, ROW_TRANSACTION);
+}
+
+static void
+answer_dotlock(struct monitor *monitor, const union ipc_message *message)
+{
+	(void)message;
+	send_plain(monitor, IPC_DOTLOCK_REPLY,
+	    dotlock_make(monitor->setup->config, &monitor->opening), NULL, 0);
+}
+
+static void
+answer_undotlock(struct monitor *monitor, const union ipc_message *message)
+{
+	(void)message;
+	dotlock_remove(&monitor->opening);
+}
+
+static void
+answer_set_aside(struct monitor *monitor, const union ipc_message *message)
+{
+	int failed = journal_set_aside(&monitor->opening);
+
+	(void)message;
+	send_plain(monitor, IPC_SET_ASIDE_REPLY, failed != 0,
+	    &monitor->opening.fds.journal, failed != 0 ? 0 : 1);
+}
+
+static void
+answer_note(struct monitor *monitor, const union ipc_message *message)
+{
+	if (message->plain.value == IPC_NOTE_CLEARTEXT)
+		monitor->failures++;
+	report_note(
+	    monitor, (enum ipc_note)message->plain.value, message->plain.text);
+}
+
+/* The maildrop is free for the next session before the client hears of it. */
+static void
+answer_end(struct monitor *monitor, const union ipc_message *message)
+{
+	report_end(monitor, &message->end);
+	monitor_let_go(monitor);
+	set_phase(monitor, PHASE_ENDED, ROW_AUTHORIZATION);
+	send_plain(monitor, IPC_END_REPLY, 0, NULL, 0);
+}
+
+#define HOLDING (PHASE_OPENING | PHASE_OPEN | PHASE_RECOVERY)
+
+static const struct request {
+	uint32_t type;
+	unsigned phases; /* enum phase, or-ed */
+	void (*answer)(struct monitor *, const union ipc_message *);
+} requests[] = {
+    {IPC_LOGIN,     PHASE_LOGIN,                    answer_login    },
+    {IPC_OPENED,    PHASE_OPENING | PHASE_RECOVERY, answer_opened   },
+    {IPC_DOTLOCK,   HOLDING,                        answer_dotlock  },
+    {IPC_UNDOTLOCK, HOLDING,                        answer_undotlock},
+    {IPC_SET_ASIDE, HOLDING,                        answer_set_aside},
+    {IPC_NOTE,      PHASE_LOGIN,                    answer_note     },
+    {IPC_END,       PHASE_LOGIN | PHASE_OPEN,       answer_end      },
+};
+
+bool
+request_answer(struct monitor *monitor, const union ipc_message *message,
+    size_t size, size_t nfds)
+{
+	if (nfds != 0 || !ipc_valid(message, size))
+		return false;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		if (requests[i].type != message->type)
+			continue;
+		if ((requests[i].phases & monitor->phase) == 0)
+			return false;
+		requests[i].answer(monitor, message);
+		return true;
+	}
+	return false;
+}

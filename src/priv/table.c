@@ -1,0 +1,100 @@
+/*
+ * The shared table of connections. Runs as root, in the listener and the
+ * monitors. At most a few thousand rows, walked in order: a walk costs less
+ * than the fork that follows it.
+ */
+#include "table.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+size_t
+table_size(const struct table *table)
+{
+	return sizeof(*table) + table->count * sizeof(struct row);
+}
+
+struct table *
+table_make(size_t count)
+{
+	size_t size = sizeof(struct table) + count * sizeof(struct row);
+	struct table *table = mmap(
+	    NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (table == MAP_FAILED)
+		return NULL;
+	table->count = count;
+	return table;
+}
+
+void
+table_hide(struct table *table)
+{
+	(void)madvise(table, table_size(table), MADV_DONTFORK);
+}
+
+struct row *
+table_take(struct table *table)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		struct row *row = &table->rows[i];
+
+		if (row->pid != 0)
+			continue;
+		memset(row, 0, sizeof(*row));
+		row->phase = ROW_AUTHORIZATION;
+		return row;
+	}
+	return NULL;
+}
+
+struct row *
+table_find(struct table *table, pid_t pid)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		if (table->rows[i].pid == pid)
+			return &table->rows[i];
+	}
+	return NULL;
+}
+
+size_t
+table_used(const struct table *table)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < table->count; i++)
+		used += table->rows[i].pid != 0 && table->rows[i].kicked == 0;
+	return used;
+}
+
+size_t
+table_from(const struct table *table, const unsigned char source[16])
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i < table->count; i++) {
+		const struct row *row = &table->rows[i];
+
+		from += row->pid != 0 && row->kicked == 0 && !row->exempt &&
+			memcmp(row->source, source, sizeof(row->source)) == 0;
+	}
+	return from;
+}
+
+struct row *
+table_oldest_waiting(struct table *table)
+{
+	struct row *oldest = NULL;
+
+	for (size_t i = 0; i < table->count; i++) {
+		struct row *row = &table->rows[i];
+
+		if (row->pid == 0 || row->kicked != 0 ||
+		    row->phase != ROW_AUTHORIZATION)
+			continue;
+		if (oldest == NULL || row->accepted < oldest->accepted)
+			oldest = row;
+	}
+	return oldest;
+}

@@ -1,0 +1,58 @@
+/*
+ * The table that the listener shares with its monitors: a row a connection.
+ * The listener gives rows out, fills the upper part and frees them; the
+ * monitor writes the lower part of its own row. Sessions do not see it.
+ */
+#ifndef POPLAR_PRIV_TABLE_H
+#define POPLAR_PRIV_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ipc.h"
+#include "session.h"
+#include "state.h"
+
+enum row_phase { ROW_AUTHORIZATION = 1, ROW_LOGIN, ROW_TRANSACTION };
+
+struct row {
+	/* written by the listener */
+	pid_t pid;                /* of the monitor; 0: free */
+	uint64_t accepted;        /* clock_now() */
+	unsigned char source[16]; /* an IPv6 address, its /64, or a mapped IPv4 */
+	bool exempt;              /* loopback: not counted by address */
+	uint64_t kicked; /* clock_now() when it was told to go; 0: was not */
+	/* written by the monitor */
+	_Atomic uint32_t phase;       /* enum row_phase */
+	_Atomic uint64_t login_since; /* clock_now() at ROW_LOGIN */
+	char state[STATE_NAME_SIZE];  /* name of the state folder in use, or "" */
+};
+
+struct table {
+	size_t count;
+	_Atomic uint64_t
+	    complained; /* clock_now() of the last missing folder in the log */
+	struct row rows[];
+};
+
+/* Makes a table of count rows in shared memory. NULL with errno. */
+struct table *table_make(size_t count);
+size_t table_size(const struct table *table);
+
+/* The monitor: the table is gone from its children to come. */
+void table_hide(struct table *table);
+
+/* A free row, cleared, with nothing but its phase set; NULL: full. */
+struct row *table_take(struct table *table);
+struct row *table_find(struct table *table, pid_t pid);
+
+/* Rows in use and not told to go; those among them with a source. */
+size_t table_used(const struct table *table);
+size_t table_from(const struct table *table, const unsigned char source[16]);
+
+/* The oldest row before login that was not told to go; NULL: none. */
+struct row *table_oldest_waiting(struct table *table);
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * The AUTHORIZATION state (RFC 1725 sections 4 and 7): USER, PASS, APOP. Runs
+ * sandboxed; every credential goes to the monitor and comes back as a verdict.
+ * A failed login has one text, whatever the cause.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+
+/* What a client is told of a maildrop that cannot be opened, by the monitor. */
+static const char *const result_texts[IPC_RESULTS] = {
+    [IPC_RESULT_DENIED] = "[AUTH] login failed",
+    [IPC_RESULT_BUSY] = "[IN-USE] maildrop is locked by another program",
+    [IPC_RESULT_UNSUITABLE] =
+	"[SYS/PERM] maildrop is not a plain file of yours; ask your postmaster",
+    [IPC_RESULT_UNAVAILABLE] = "[SYS/TEMP] mail is out of reach, try later",
+};
+
+/* The same by maildrop_open(). Only a busy maildrop may say "locked". */
+static const char *const open_texts[MD_ERRORS] = {
+    [MD_BUSY] = "[IN-USE] maildrop is locked by another program",
+    [MD_CHANGED] = "[SYS/TEMP] maildrop was replaced meanwhile, try again",
+    [MD_FORMAT] = "[SYS/PERM] maildrop is not an mbox",
+    [MD_TOO_BIG] = "[SYS/PERM] maildrop is over the size limit of this server",
+    [MD_NO_SPACE] = "[SYS/TEMP] no space left on the server",
+    [MD_NO_MEMORY] = "[SYS/TEMP] no memory left on the server",
+    [MD_IO] = "[SYS/TEMP] maildrop cannot be read",
+    [MD_REFUSED] =
+	"[SYS/PERM] maildrop folder does not permit what the server needs",
+    [MD_PENDING] = "[SYS/TEMP] an interrupted update is not finished, try later",
+    [MD_STOPPED] = "[SYS/TEMP] server is shutting down",
+};
+
+bool
+cleartext_allowed(const struct client *client)
+{
+	switch (client->setup->config->auth.cleartext) {
+	case CLEARTEXT_NEVER:
+		return false;
+	case CLEARTEXT_LOCAL:
+		return client->setup->local;
+	default:
+		return true;
+	}
+}
+
+static void
+tell_opened(struct client *client, enum md_error error)
+{
+	struct ipc_opened opened = {.type = IPC_OPENED, .error = error};
+	struct md_stats stats;
+
+	if (error == MD_OK) {
+		maildrop_stats(client->maildrop, &stats);
+		opened.messages = maildrop_count(client->maildrop);
+		opened.octets = maildrop_octets(client->maildrop);
+		opened.fresh = stats.fresh;
+		opened.scan = stats.scan;
+		opened.scan_us = stats.scan_us;
+		opened.recovered = stats.recovered;
+		opened.conflict = stats.conflict;
+		client->last = client->last_at_login = stats.last;
+	}
+	link_opened(&client->link, &opened);
+}
+
+/* The credentials were right: opens the maildrop and enters TRANSACTION. */
+static enum verdict
+open_maildrop(struct client *client)
+{
+	const struct config *config = client->setup->config;
+	const struct md_limits limits = {
+	    .max_size = config->maildrop.max_size,
+	    .max_messages = (uint32_t)config->maildrop.max_messages,
+	    .lock_wait_ms = (uint32_t)config->maildrop.lock_wait_ms,
+	    .lock_session = config->maildrop.lock_hold == LOCK_HOLD_SESSION,
+	};
+	struct md_host host;
+	enum md_error error;
+
+	link_host(&client->link, &host);
+	error = maildrop_open(&client->fds, &limits, &host, &client->maildrop);
+	if (error != MD_OK) {
+		/* the descriptors go first: RFC 1725 section 4, the lock */
+		client_release(client);
+		tell_opened(client, error);
+		return client_refuse(client, open_texts[error]);
+	}
+	tell_opened(client, MD_OK);
+	client_enter(client, TRANSACTION);
+	stream_format(&client->stream,
+	    "+OK %u messages (%llu octets), session %s\r\n",
+	    maildrop_live(client->maildrop),
+	    (unsigned long long)maildrop_octets(client->maildrop),
+	    client->setup->sid);
+	return GO_ON;
+}
+
+static enum verdict
+refuse_login(struct client *client, const struct ipc_login_reply *reply)
+{
+	if (reply->result == IPC_RESULT_IN_USE)
+		stream_format(&client->stream,
+		    "-ERR [IN-USE] maildrop is locked by another session %s\r\n",
+		    reply->holder);
+	else
+		client_refuse(client, result_texts[reply->result]);
+	if (reply->result == IPC_RESULT_DENIED &&
+	    ++client->failures >= client->setup->config->auth.max_attempts)
+		return client_end(client, IPC_END_ERROR, CLOSE);
+	return GO_ON;
+}
+
+static enum verdict
+log_in(
+    struct client *client, enum ipc_mech mech, const char *name, const char *secret)
+{
+	struct ipc_login_reply reply;
+
+	stream_flush(&client->stream);
+	if (!link_login(&client->link, mech, name, secret, &reply, &client->fds) ||
+	    reply.result >= IPC_RESULTS)
+		return client_end(client, IPC_END_ERROR, DROP);
+	if (client->link.stop != 0)
+		return client_end(
+		    client, (enum ipc_end_reason)client->link.stop, DROP);
+	if (reply.result != IPC_RESULT_OK)
+		return refuse_login(client, &reply);
+	return open_maildrop(client);
+}
+
+/* USER tells nobody which names exist (RFC 1725 section 12). */
+enum verdict
+run_user(struct client *client, const struct args *args)
+{
+	if (!cleartext_allowed(client)) {
+		link_note(&client->link, IPC_NOTE_CLEARTEXT, args->first);
+		return client_refuse(client,
+		    "[AUTH] no passwords over this connection; use TLS or APOP");
+	}
+	strlcpy(client->user, args->first, sizeof(client->user));
+	stream_format(&client->stream, "+OK send PASS\r\n");
+	return GO_ON;
+}
+
+enum verdict
+run_pass(struct client *client, const struct args *args)
+{
+	char name[IPC_NAME_MAX];
+	enum verdict verdict;
+
+	if (client->user[0] == '\0')
+		return client_refuse(client, "send USER first");
+	strlcpy(name, client->user, sizeof(name));
+	client->user[0] = '\0';
+	verdict = log_in(client, IPC_MECH_PASS, name, args->first);
+	explicit_bzero(args->first, strlen(args->first));
+	return verdict;
+}
+
+enum verdict
+run_apop(struct client *client, const struct args *args)
+{
+	if (client->setup->stamp[0] == '\0')
+		return client_refuse(client, "APOP is not offered here");
+	client->user[0] = '\0';
+	return log_in(client, IPC_MECH_APOP, args->first, args->second);
+}

@@ -1,0 +1,56 @@
+/*
+ * One client's session: its state, and what command handlers share.
+ */
+#ifndef POPLAR_SESSION_CLIENT_H
+#define POPLAR_SESSION_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "ipc.h"
+#include "maildrop.h"
+#include "monitor_link.h"
+#include "session.h"
+#include "stream.h"
+
+/* RFC 1725 section 3; bits, so that a command can name several. */
+enum state { AUTHORIZATION = 1, TRANSACTION = 2, UPDATE = 4 };
+
+/* What the loop does after a handler. */
+enum verdict {
+	GO_ON,
+	CLOSE, /* send what is there, then close */
+	DROP   /* close at once, so that a reply stays visibly unfinished */
+};
+
+struct client {
+	const struct session_setup *setup;
+	struct stream stream;
+	struct monitor_link link;
+	enum state state;           /* written by client_enter() only */
+	enum ipc_end_reason reason; /* of the end; 0 until known */
+	char user[IPC_NAME_MAX];    /* of USER; empty without one */
+	unsigned failures;          /* failed logins */
+	unsigned long_lines;
+	struct maildrop *maildrop;    /* in TRANSACTION; else NULL */
+	struct md_fds fds;            /* ours, -1 where none */
+	uint32_t last, last_at_login; /* LAST, RFC 1081 */
+	struct ipc_end tally;         /* for the log */
+};
+
+/* Ends the session in a way that the log names. Returns verdict. */
+enum verdict
+client_end(struct client *client, enum ipc_end_reason reason, enum verdict verdict);
+
+/* The one function that changes the state. */
+void client_enter(struct client *client, enum state state);
+
+/* Closes the maildrop and its descriptors; the session lock goes with them. */
+void client_release(struct client *client);
+
+/* "-ERR text": one line, state unchanged. Always GO_ON. */
+enum verdict client_refuse(struct client *client, const char *text);
+
+#endif

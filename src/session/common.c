@@ -1,0 +1,113 @@
+/*
+ * Commands of both states: QUIT, which alone enters UPDATE (RFC 1725 section
+ * 6), CAPA (RFC 2449) and RPOP. Runs sandboxed.
+ */
+#include <string.h>
+
+#include "clock.h"
+#include "command.h"
+
+/* What a client is told when QUIT could not delete. */
+static const char *const update_texts[MD_ERRORS] = {
+    [MD_BUSY] = "maildrop is locked by another program",
+    [MD_CHANGED] = "maildrop was changed by another program",
+    [MD_READ_ONLY] = "maildrop is read-only",
+    [MD_NO_SPACE] = "no space left on the server",
+    [MD_NO_MEMORY] = "no memory left on the server",
+    [MD_REFUSED] = "maildrop folder does not permit what the server needs",
+};
+
+/* The capabilities, in the order they are listed. */
+static const struct capability {
+	const char *line;
+	bool (*holds)(const struct client *client); /* NULL: always */
+} capabilities[] = {
+    {"TOP",				   NULL             },
+    {"USER",				  cleartext_allowed},
+    {"UIDL",				  NULL             },
+    {"RESP-CODES",			    NULL             },
+    {"AUTH-RESP-CODE",			NULL             },
+    {"PIPELINING",			    NULL             },
+    {"IMPLEMENTATION Poplar-" POPLAR_VERSION, NULL             },
+};
+
+enum verdict
+run_capa(struct client *client, const struct args *args)
+{
+	(void)args;
+	stream_put(&client->stream, "+OK\r\n", 5);
+	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]);
+	     i++) {
+		if (capabilities[i].holds == NULL || capabilities[i].holds(client))
+			stream_format(
+			    &client->stream, "%s\r\n", capabilities[i].line);
+	}
+	stream_put(&client->stream, ".\r\n", 3);
+	return GO_ON;
+}
+
+enum verdict
+run_rpop(struct client *client, const struct args *args)
+{
+	(void)args;
+	return client_refuse(client, "RPOP is not safe and not offered");
+}
+
+/* The UPDATE state: commits, lets go of every lock, then tells how it went. */
+static enum verdict
+update(struct client *client)
+{
+	uint32_t left = maildrop_live(client->maildrop);
+	uint64_t octets = maildrop_octets(client->maildrop);
+	uint64_t began = clock_now();
+	uint32_t removed = 0;
+	enum md_error error;
+
+	client_enter(client, UPDATE);
+	client->link.updating = true;
+	maildrop_set_last(client->maildrop, client->last);
+	error = maildrop_update(client->maildrop, &removed);
+	client->tally.update_error = error;
+	client->tally.update_us = (uint32_t)(clock_now() - began) * 1000;
+	client->tally.dele = removed;
+	if (error != MD_OK) {
+		left = maildrop_count(client->maildrop);
+		maildrop_undelete_all(client->maildrop);
+		octets = maildrop_octets(client->maildrop);
+	}
+	client->tally.in_transaction = 1;
+	client->tally.reason = IPC_END_QUIT;
+	client->tally.left = left;
+	client->tally.octets_left = octets;
+	client_release(client);
+	link_end(&client->link, &client->tally);
+	if (error != MD_OK)
+		stream_format(&client->stream,
+		    "-ERR [SYS/TEMP] %s, nothing deleted\r\n",
+		    update_texts[error] != NULL ? update_texts[error]
+						: "the server's disk failed");
+	else if (left == 0)
+		stream_format(
+		    &client->stream, "+OK Poplar signing off (maildrop empty)\r\n");
+	else
+		stream_format(&client->stream,
+		    "+OK Poplar signing off (%u messages left)\r\n", left);
+	return CLOSE;
+}
+
+/*
+ * Every answer before QUIT must have gone out; after a write error nothing is
+ * committed. Only QUIT's own answer may fail to arrive.
+ */
+enum verdict
+run_quit(struct client *client, const struct args *args)
+{
+	(void)args;
+	stream_flush(&client->stream);
+	if (client->stream.fault > STREAM_CLOSED)
+		return GO_ON;
+	if (client->state == TRANSACTION)
+		return update(client);
+	stream_format(&client->stream, "+OK Poplar signing off\r\n");
+	return client_end(client, IPC_END_QUIT, CLOSE);
+}

@@ -1,0 +1,192 @@
+/*
+ * Requests from the session to its monitor. Runs sandboxed. The monitor is
+ * trusted with privilege, yet its replies are checked for size, type and
+ * number of descriptors like everything that comes from outside.
+ */
+#include "monitor_link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+static void
+close_all(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+/* Waits for a message of one type; a wish to stop is noted on the way. */
+static bool
+receive(struct monitor_link *link, uint32_t type, union ipc_message *message,
+    int fds[IPC_FDS_MAX], size_t *nfdsp)
+{
+	int n;
+
+	for (;;) {
+		n = ipc_receive(link->fd, message, fds, nfdsp);
+		if (n <= 0 || !ipc_valid(message, (size_t)n)) {
+			link->stop = IPC_END_ERROR;
+			return false;
+		}
+		if (message->type == type)
+			return true;
+		close_all(fds, *nfdsp);
+		if (message->type != IPC_STOP) {
+			link->stop = IPC_END_ERROR;
+			return false;
+		}
+		link->stop = message->plain.value;
+	}
+}
+
+static bool
+send_plain(
+    struct monitor_link *link, enum ipc_type type, uint32_t value, const char *text)
+{
+	struct ipc_plain plain = {.type = type, .value = value};
+
+	strlcpy(plain.text, text, sizeof(plain.text));
+	return ipc_send(link->fd, &plain, sizeof(plain), NULL, 0) == 0;
+}
+
+bool
+link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
+    const char *secret, struct ipc_login_reply *reply, struct md_fds *fds)
+{
+	struct ipc_login login = {.type = IPC_LOGIN, .mech = mech};
+	union ipc_message message;
+	int got[IPC_FDS_MAX];
+	size_t count;
+	bool sent;
+
+	*fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
+	strlcpy(login.user, user, sizeof(login.user));
+	strlcpy(login.secret, secret, sizeof(login.secret));
+	sent = ipc_send(link->fd, &login, sizeof(login), NULL, 0) == 0;
+	explicit_bzero(&login, sizeof(login));
+	if (!sent || !receive(link, IPC_LOGIN_REPLY, &message, got, &count))
+		return false;
+	*reply = message.login_reply;
+	if (count !=
+	    (reply->result == IPC_RESULT_OK ? 2 + (reply->has_mbox != 0) : 0)) {
+		close_all(got, count);
+		return false;
+	}
+	if (reply->result != IPC_RESULT_OK)
+		return true;
+	fds->index = got[0];
+	fds->journal = got[1];
+	fds->mbox = got[2];
+	fds->writable = reply->writable != 0;
+	return true;
+}
+
+void
+link_opened(struct monitor_link *link, const struct ipc_opened *opened)
+{
+	(void)ipc_send(link->fd, opened, sizeof(*opened), NULL, 0);
+}
+
+void
+link_note(struct monitor_link *link, enum ipc_note note, const char *text)
+{
+	(void)send_plain(link, IPC_NOTE, note, text);
+}
+
+void
+link_end(struct monitor_link *link, const struct ipc_end *end)
+{
+	union ipc_message message;
+	int fds[IPC_FDS_MAX];
+	size_t count;
+
+	if (ipc_send(link->fd, end, sizeof(*end), NULL, 0) == 0 &&
+	    receive(link, IPC_END_REPLY, &message, fds, &count))
+		close_all(fds, count);
+}
+
+void
+link_take_stop(struct monitor_link *link)
+{
+	union ipc_message message;
+	int fds[IPC_FDS_MAX];
+	size_t count;
+
+	if (link->stop == 0 && receive(link, IPC_STOP, &message, fds, &count)) {
+		close_all(fds, count);
+		link->stop = message.plain.value;
+	}
+}
+
+static enum md_dotlock
+host_dotlock(void *ctx)
+{
+	struct monitor_link *link = ctx;
+	union ipc_message message;
+	int fds[IPC_FDS_MAX];
+	size_t count;
+
+	if (!send_plain(link, IPC_DOTLOCK, 0, "") ||
+	    !receive(link, IPC_DOTLOCK_REPLY, &message, fds, &count))
+		return MD_DOTLOCK_FAILED;
+	close_all(fds, count);
+	return message.plain.value <= MD_DOTLOCK_FAILED
+		   ? (enum md_dotlock)message.plain.value
+		   : MD_DOTLOCK_FAILED;
+}
+
+static void
+host_undotlock(void *ctx)
+{
+	(void)send_plain(ctx, IPC_UNDOTLOCK, 0, "");
+}
+
+static bool
+host_pause(void *ctx, unsigned ms)
+{
+	struct monitor_link *link = ctx;
+	struct pollfd pair = {.fd = link->fd, .events = POLLIN};
+
+	if (link->stop != 0 && !link->updating)
+		return false;
+	if (link->updating) {
+		clock_sleep(ms);
+		return true;
+	}
+	if (poll(&pair, 1, clock_poll_timeout(clock_now() + ms)) > 0)
+		link_take_stop(link);
+	return link->stop == 0;
+}
+
+static int
+host_set_aside(void *ctx)
+{
+	struct monitor_link *link = ctx;
+	union ipc_message message;
+	int fds[IPC_FDS_MAX];
+	size_t count;
+
+	if (!send_plain(link, IPC_SET_ASIDE, 0, "") ||
+	    !receive(link, IPC_SET_ASIDE_REPLY, &message, fds, &count))
+		return -1;
+	if (count == 1 && message.plain.value == 0)
+		return fds[0];
+	close_all(fds, count);
+	return -1;
+}
+
+void
+link_host(struct monitor_link *link, struct md_host *host)
+{
+	*host = (struct md_host){
+	    .ctx = link,
+	    .dotlock = host_dotlock,
+	    .undotlock = host_undotlock,
+	    .pause = host_pause,
+	    .set_aside = host_set_aside,
+	};
+}

@@ -1,0 +1,43 @@
+/*
+ * The session's end of the pair: what it asks of its monitor. Each call sends
+ * one message and waits for its reply. A wish to stop that arrives meanwhile
+ * is kept in `stop`.
+ */
+#ifndef POPLAR_SESSION_MONITOR_LINK_H
+#define POPLAR_SESSION_MONITOR_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc.h"
+#include "maildrop.h"
+
+struct monitor_link {
+	int fd;
+	bool updating; /* in UPDATE a wish to stop waits */
+	uint32_t stop; /* enum ipc_end_reason; 0: none came */
+};
+
+/*
+ * Sends name and secret (wiped from the message at once) and waits for the
+ * verdict. The descriptors are put into fds, -1 where there is none. False:
+ * the monitor is gone or broke the protocol.
+ */
+bool link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
+    const char *secret, struct ipc_login_reply *reply, struct md_fds *fds);
+
+/* Tells how maildrop_open() went. */
+void link_opened(struct monitor_link *link, const struct ipc_opened *opened);
+
+void link_note(struct monitor_link *link, enum ipc_note note, const char *text);
+
+/* Tells the end and waits until the monitor has let go of the maildrop. */
+void link_end(struct monitor_link *link, const struct ipc_end *end);
+
+/* Takes a message that is there although nothing was asked: a wish to stop. */
+void link_take_stop(struct monitor_link *link);
+
+/* The maildrop's host, asking over this link. */
+void link_host(struct monitor_link *link, struct md_host *host);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * Entering the sandbox that sandbox_prepare() of session.h made ready.
+ */
+#ifndef POPLAR_SESSION_SANDBOX_H
+#define POPLAR_SESSION_SANDBOX_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "session.h"
+
+enum sandbox_role { SANDBOX_SERVE, SANDBOX_RECOVER };
+
+/*
+ * Gives up everything, in an order that leaves no step undone: limits, root
+ * folder, groups and user, then proof that none comes back, then no dump, the
+ * death with the monitor, no_new_privs, no writable code, Landlock, seccomp.
+ * False: a step failed, and the process must end without reading a byte.
+ */
+bool
+sandbox_enter(const struct sandbox *sandbox, enum sandbox_role role, pid_t monitor);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * The two entries of this folder, and the session's one loop: a line in, a
+ * handler's verdict, an action. Runs as the session's user, sandboxed from
+ * the first line of session_serve() on.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "log.h"
+#include "sandbox.h"
+
+/* Lines over the limit that a client may send (faults: it closes at the third). */
+#define LONG_LINES_MAX 3
+
+enum verdict
+client_end(struct client *client, enum ipc_end_reason reason, enum verdict verdict)
+{
+	if (client->reason == 0)
+		client->reason = reason;
+	return verdict;
+}
+
+void
+client_enter(struct client *client, enum state state)
+{
+	client->state = state;
+}
+
+void
+client_release(struct client *client)
+{
+	const int fds[] = {
+	    client->fds.mbox, client->fds.index, client->fds.journal};
+
+	maildrop_close(client->maildrop);
+	client->maildrop = NULL;
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (fds[i] != -1)
+			close(fds[i]);
+	}
+	client->fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
+}
+
+enum verdict
+client_refuse(struct client *client, const char *text)
+{
+	stream_format(&client->stream, "-ERR %s\r\n", text);
+	return GO_ON;
+}
+
+static enum verdict
+foreign(struct client *client)
+{
+	link_note(&client->link, IPC_NOTE_FOREIGN, "");
+	client_refuse(client, "this is a POP3 server");
+	return client_end(client, IPC_END_DROP, CLOSE);
+}
+
+static enum verdict
+too_long(struct client *client)
+{
+	client_refuse(client, "line too long");
+	if (++client->long_lines < LONG_LINES_MAX)
+		return GO_ON;
+	return client_end(client, IPC_END_ERROR, CLOSE);
+}
+
+/* What a fault of the stream means for the session. */
+static enum verdict
+fault(struct client *client)
+{
+	static const enum ipc_end_reason reasons[] = {
+	    [STREAM_FINE] = IPC_END_ERROR,
+	    [STREAM_CLOSED] = IPC_END_DROP,
+	    [STREAM_IDLE] = IPC_END_TIMEOUT,
+	    [STREAM_STALLED] = IPC_END_TIMEOUT,
+	    [STREAM_BROKEN] = IPC_END_DROP,
+	    [STREAM_STOPPED] = IPC_END_SHUTDOWN,
+	};
+	enum ipc_end_reason reason = reasons[client->stream.fault];
+
+	if (client->stream.fault == STREAM_STOPPED) {
+		link_take_stop(&client->link);
+		reason = (enum ipc_end_reason)client->link.stop;
+	}
+	return client_end(
+	    client, reason, client->stream.fault == STREAM_CLOSED ? CLOSE : DROP);
+}
+
+static enum verdict
+next(struct client *client)
+{
+	bool secret = client->state == AUTHORIZATION;
+	enum verdict verdict;
+	size_t length;
+	char *line;
+
+	switch (stream_line(&client->stream, &line, &length)) {
+	case STREAM_LINE:
+		verdict = command_run(client, line, length);
+		if (secret)
+			stream_wipe(&client->stream, line, length);
+		return verdict;
+	case STREAM_LONG:
+		return too_long(client);
+	case STREAM_FOREIGN:
+		return foreign(client);
+	default:
+		return fault(client);
+	}
+}
+
+static void
+greet(struct client *client)
+{
+	if (client->setup->stamp[0] != '\0')
+		stream_format(&client->stream, "+OK POP3 server ready %s\r\n",
+		    client->setup->stamp);
+	else
+		stream_format(&client->stream, "+OK POP3 server ready\r\n");
+}
+
+/* Tells the monitor how the session ended, unless QUIT did so already. */
+static void
+finish(struct client *client)
+{
+	struct ipc_end *tally = &client->tally;
+
+	if (client->state == UPDATE)
+		return;
+	if (client->state == TRANSACTION) {
+		tally->in_transaction = 1;
+		tally->dele_pending = maildrop_count(client->maildrop) -
+				      maildrop_live(client->maildrop);
+		maildrop_undelete_all(client->maildrop);
+		tally->left = maildrop_count(client->maildrop);
+		tally->octets_left = maildrop_octets(client->maildrop);
+	}
+	client_release(client);
+	tally->reason = client->reason;
+	link_end(&client->link, tally);
+}
+
+static void
+serve(struct client *client)
+{
+	enum verdict verdict = GO_ON;
+
+	greet(client);
+	while (verdict == GO_ON)
+		verdict = next(client);
+	finish(client);
+	if (verdict == CLOSE)
+		stream_close(&client->stream);
+}
+
+void
+session_serve(const struct session_setup *setup)
+{
+	struct client *client;
+
+	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
+	if (!sandbox_enter(setup->sandbox, SANDBOX_SERVE, setup->monitor))
+		_exit(EXIT_FAILURE);
+	client = calloc(1, sizeof(*client));
+	if (client == NULL)
+		_exit(EXIT_FAILURE);
+	client->setup = setup;
+	client->state = AUTHORIZATION;
+	client->fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
+	client->link.fd = setup->pair;
+	client->tally.type = IPC_END;
+	stream_open(
+	    &client->stream, setup->client_in, setup->client_out, setup->pair);
+	client->stream.idle_ms = setup->config->session.idle_timeout_ms;
+	client->stream.stall_ms = setup->config->session.stall_timeout_ms;
+	serve(client);
+	_exit(EXIT_SUCCESS);
+}
+
+void
+session_recover(const struct session_setup *setup, const struct md_fds *fds)
+{
+	struct monitor_link link = {.fd = setup->pair, .updating = true};
+	struct ipc_opened opened = {.type = IPC_OPENED};
+	enum md_recovery recovery = MD_RECOVERY_NONE;
+	const struct md_limits limits = {
+	    .lock_wait_ms = (uint32_t)setup->config->maildrop.lock_wait_ms,
+	};
+	struct md_host host;
+
+	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
+	if (!sandbox_enter(setup->sandbox, SANDBOX_RECOVER, setup->monitor))
+		_exit(EXIT_FAILURE);
+	link_host(&link, &host);
+	opened.error = maildrop_recover(fds, &limits, &host, &recovery);
+	opened.recovered = recovery == MD_RECOVERY_DONE;
+	opened.conflict = recovery == MD_RECOVERY_CONFLICT;
+	link_opened(&link, &opened);
+	_exit(EXIT_SUCCESS);
+}

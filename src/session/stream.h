@@ -1,0 +1,77 @@
+/*
+ * The client's connection: lines in, replies out. Keeps its first fault; once
+ * there is one, no further line is taken and nothing more is sent.
+ */
+#ifndef POPLAR_SESSION_STREAM_H
+#define POPLAR_SESSION_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A command line with its line end: RFC 2449 section 4. */
+#define STREAM_LINE_MAX 512
+#define STREAM_IN_SIZE 4096
+#define STREAM_OUT_SIZE 131072
+
+enum stream_fault {
+	STREAM_FINE = 0,
+	STREAM_CLOSED,  /* end of input: the client is gone or half-closed */
+	STREAM_IDLE,    /* no line within idle_timeout */
+	STREAM_STALLED, /* no octet accepted within stall_timeout */
+	STREAM_BROKEN,  /* reset, or another error */
+	STREAM_STOPPED  /* the monitor wants an end, or is gone */
+};
+
+enum stream_event {
+	STREAM_LINE,    /* a line, terminated, without its line end */
+	STREAM_LONG,    /* a line over STREAM_LINE_MAX, thrown away whole */
+	STREAM_FOREIGN, /* the first octets are another protocol's */
+	STREAM_END      /* a fault, see stream->fault */
+};
+
+struct stream {
+	int in, out;
+	int pair;    /* watched for the monitor's word */
+	bool socket; /* else writes are kept short, so as not to block */
+	bool fresh;  /* nothing was read yet */
+	uint64_t idle_ms, stall_ms;
+	enum stream_fault fault;
+	size_t start, end; /* of the unread octets in inbuf */
+	bool skipping;     /* inside a line that is too long */
+	size_t filled;     /* octets in outbuf */
+	char inbuf[STREAM_IN_SIZE];
+	char outbuf[STREAM_OUT_SIZE];
+};
+
+void stream_open(struct stream *stream, int in, int out, int pair);
+
+/*
+ * Waits for the next line, at most idle_ms; sends what is in outbuf first
+ * when no whole line is there yet. The line lies in the stream's buffer until
+ * the next call; *lengthp are its octets (it may hold NULs).
+ */
+enum stream_event stream_line(struct stream *stream, char **linep, size_t *lengthp);
+
+/* Adds to the output; sends when the buffer is full. */
+void stream_put(struct stream *stream, const char *text, size_t length);
+void stream_format(struct stream *stream, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Room for at least want octets (at most STREAM_OUT_SIZE) at *roomp. */
+char *stream_room(struct stream *stream, size_t want, size_t *roomp);
+void stream_filled(struct stream *stream, size_t length);
+
+/* Sends all output. */
+void stream_flush(struct stream *stream);
+
+/*
+ * Says goodbye: sends all, ends our direction, and reads away what the client
+ * had sent already (2 s at most), so that a reset does not eat the last reply.
+ */
+void stream_close(struct stream *stream);
+
+/* Wipes a line that held a secret, and all that was read. */
+void stream_wipe(struct stream *stream, char *line, size_t length);
+
+#endif

@@ -1,0 +1,212 @@
+/*
+ * The TRANSACTION state (RFC 1725 sections 5 and 7): every answer comes from
+ * the maildrop. Runs sandboxed.
+ */
+#include <string.h>
+
+#include "command.h"
+#include "wire.h"
+
+/* At least this much room for one piece of a message: maildrop.h. */
+#define PIECE_MIN 4096
+
+/* "n value" lines are written by hand: LIST of a large maildrop is a hot path. */
+#define NUMBER_MAX 20
+
+static char *
+put_number(char *dst, uint64_t value)
+{
+	char digits[NUMBER_MAX];
+	size_t n = 0;
+
+	do {
+		digits[n++] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	while (n > 0)
+		*dst++ = digits[--n];
+	return dst;
+}
+
+enum verdict
+run_stat(struct client *client, const struct args *args)
+{
+	(void)args;
+	stream_format(&client->stream, "+OK %u %llu\r\n",
+	    maildrop_live(client->maildrop),
+	    (unsigned long long)maildrop_octets(client->maildrop));
+	return GO_ON;
+}
+
+/* A scan listing: "n octets". Returns the end of it. */
+static char *
+list_value(const struct maildrop *maildrop, uint32_t message, char *dst)
+{
+	return put_number(dst, maildrop_size(maildrop, message));
+}
+
+/* A unique-id listing: "n unique-id". */
+static char *
+uidl_value(const struct maildrop *maildrop, uint32_t message, char *dst)
+{
+	maildrop_uid(maildrop, message, dst);
+	return dst + strlen(dst);
+}
+
+/* One line for each live message, or "+OK" and the line of one. */
+static enum verdict
+listing(struct client *client, uint32_t message,
+    char *(*value)(const struct maildrop *, uint32_t, char *))
+{
+	const struct maildrop *maildrop = client->maildrop;
+	uint32_t last = message != 0 ? message : maildrop_count(maildrop);
+	char *line, *end;
+	size_t room;
+
+	for (uint32_t i = message != 0 ? message : 1; i <= last; i++) {
+		if (maildrop_is_deleted(maildrop, i))
+			continue;
+		line = stream_room(
+		    &client->stream, NUMBER_MAX + MD_UID_MAX + 8, &room);
+		end = line;
+		if (message != 0)
+			end = (char *)memcpy(end, "+OK ", 4) + 4;
+		end = put_number(end, i);
+		*end++ = ' ';
+		end = value(maildrop, i, end);
+		*end++ = '\r';
+		*end++ = '\n';
+		stream_filled(&client->stream, (size_t)(end - line));
+	}
+	if (message == 0)
+		stream_put(&client->stream, ".\r\n", 3);
+	return GO_ON;
+}
+
+enum verdict
+run_list(struct client *client, const struct args *args)
+{
+	if (args->message == 0)
+		stream_format(&client->stream, "+OK %u messages (%llu octets)\r\n",
+		    maildrop_live(client->maildrop),
+		    (unsigned long long)maildrop_octets(client->maildrop));
+	return listing(client, args->message, list_value);
+}
+
+enum verdict
+run_uidl(struct client *client, const struct args *args)
+{
+	if (args->message == 0)
+		stream_put(&client->stream, "+OK\r\n", 5);
+	return listing(client, args->message, uidl_value);
+}
+
+/*
+ * Sends a message in pieces. What cannot be sent whole ends the session
+ * before the final dot, so that no client takes it for complete.
+ */
+static enum verdict
+send_message(struct client *client, uint64_t *octetsp)
+{
+	enum md_error error;
+	size_t room, length;
+	char *piece;
+
+	do {
+		piece = stream_room(&client->stream, PIECE_MIN, &room);
+		if (client->stream.fault > STREAM_CLOSED)
+			return GO_ON;
+		error = maildrop_next(client->maildrop, piece, room, &length);
+		if (error != MD_OK)
+			return client_end(client, IPC_END_ERROR, DROP);
+		stream_filled(&client->stream, length);
+		*octetsp += length;
+	} while (length > 0);
+	stream_put(&client->stream, ".\r\n", 3);
+	return GO_ON;
+}
+
+/* Verifies a message before its first octet; an -ERR ends the session. */
+static bool
+begin_message(
+    struct client *client, uint32_t message, uint64_t lines, enum verdict *verdictp)
+{
+	enum md_error error = maildrop_read(client->maildrop, message, lines);
+
+	if (error == MD_OK)
+		return true;
+	client_refuse(client,
+	    error == MD_BUSY ? "[SYS/TEMP] maildrop is locked by another program"
+			     : "[SYS/TEMP] maildrop was changed by another "
+			       "program, log in again");
+	*verdictp =
+	    error == MD_BUSY ? GO_ON : client_end(client, IPC_END_ERROR, CLOSE);
+	return false;
+}
+
+enum verdict
+run_retr(struct client *client, const struct args *args)
+{
+	enum verdict verdict;
+
+	if (!begin_message(client, args->message, WIRE_WHOLE, &verdict))
+		return verdict;
+	stream_format(&client->stream, "+OK %llu octets\r\n",
+	    (unsigned long long)maildrop_size(client->maildrop, args->message));
+	verdict = send_message(client, &client->tally.retr_octets);
+	client->tally.retr++;
+	if (args->message > client->last)
+		client->last = args->message;
+	return verdict;
+}
+
+enum verdict
+run_top(struct client *client, const struct args *args)
+{
+	enum verdict verdict;
+
+	if (!begin_message(client, args->message, args->lines, &verdict))
+		return verdict;
+	stream_put(&client->stream, "+OK top of message follows\r\n", 28);
+	client->tally.top++;
+	return send_message(client, &client->tally.top_octets);
+}
+
+enum verdict
+run_dele(struct client *client, const struct args *args)
+{
+	if (maildrop_delete(client->maildrop, args->message) != MD_OK)
+		return client_refuse(client, "[SYS/PERM] maildrop is read-only");
+	stream_format(&client->stream, "+OK message %u deleted\r\n", args->message);
+	return GO_ON;
+}
+
+enum verdict
+run_rset(struct client *client, const struct args *args)
+{
+	(void)args;
+	maildrop_undelete_all(client->maildrop);
+	client->last = client->last_at_login;
+	stream_format(&client->stream,
+	    "+OK maildrop has %u messages (%llu octets)\r\n",
+	    maildrop_live(client->maildrop),
+	    (unsigned long long)maildrop_octets(client->maildrop));
+	return GO_ON;
+}
+
+enum verdict
+run_noop(struct client *client, const struct args *args)
+{
+	(void)args;
+	stream_put(&client->stream, "+OK\r\n", 5);
+	return GO_ON;
+}
+
+/* RFC 1081: the highest message-number that was sent. */
+enum verdict
+run_last(struct client *client, const struct args *args)
+{
+	(void)args;
+	stream_format(&client->stream, "+OK %u\r\n", client->last);
+	return GO_ON;
+}
