@@ -80,7 +80,11 @@ class Client:
             raise ProtocolError(f"not a status line: {line[:200]!r}")
         if len(line) > 510:
             raise ProtocolError(f"status line of {len(line)} octets")
-        return line.decode("utf-8")
+        text = line.decode("utf-8")
+        # clients tell a busy maildrop from a refusal by these letters
+        if re.match("-ERR.*(lock|wait)", text, re.I) and "maildrop is locked by " not in text:
+            raise ProtocolError(f"sounds like a busy maildrop: {text!r}")
+        return text
 
     def multiline(self):
         """The lines of a multi-line reply as they came, un-stuffed, joined by
