@@ -50,7 +50,7 @@ enum users_field {
 /* A users file, locked against other runs, read whole. */
 struct users {
 	char *path; /* resolved */
-	int fd;	    /* holds the lock */
+	int fd;     /* holds the lock */
 	char *text; /* secrets: wiped by users_close() */
 	size_t len;
 	struct stat st;

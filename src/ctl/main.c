@@ -13,11 +13,11 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *synopsis;
 } commands[] = {
-    {"check",  ctl_check,	 " [-c file] [-o section.key=value] ..."},
+    {"check",  ctl_check,  " [-c file] [-o section.key=value] ..."},
     {"keys",   ctl_keys,   ""				     },
     {"passwd", ctl_passwd,
-	" [-LsU] [-c file] [-d home] [-f users_file] [-g gid] [-m maildrop]\n"
-	"           [-n gecos] [-t scheme] [-u uid] name"	 },
+     " [-LsU] [-c file] [-d home] [-f users_file] [-g gid] [-m maildrop]\n"
+	"           [-n gecos] [-t scheme] [-u uid] name"         },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

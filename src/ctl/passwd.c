@@ -21,7 +21,7 @@ enum action { SET, LOCK, UNLOCK };
 
 struct request {
 	const char *config_path; /* NULL: the usual one, if it is there */
-	const char *users_file;	 /* NULL: the configuration's */
+	const char *users_file;  /* NULL: the configuration's */
 	const char *name;
 	enum action action;
 	const struct secret_scheme *scheme;
@@ -38,11 +38,11 @@ static const struct field_option {
 	const char *begin; /* NULL: anything */
 	const char *what;
 } field_options[] = {
-    {'d', USERS_HOME,     "/",  "home"	 },
-    {'g', USERS_GID,	     NULL, "gid"	},
+    {'d', USERS_HOME,     "/",  "home"     },
+    {'g', USERS_GID,      NULL, "gid"      },
     {'m', USERS_MAILDROP, "/%", "maildrop" },
     {'n', USERS_GECOS,    NULL, "full name"},
-    {'u', USERS_UID,	     NULL, "uid"	},
+    {'u', USERS_UID,      NULL, "uid"      },
 };
 
 #define FIELD_OPTIONS (sizeof(field_options) / sizeof(field_options[0]))
@@ -99,21 +99,27 @@ print_id(char id[ID_SIZE], unsigned long number)
 	snprintf(id, ID_SIZE, "%lu", number);
 }
 
+/* 0, or -1: no such account. */
+static int
+account_uid(const char *name, char id[ID_SIZE])
+{
+	const struct passwd *account = getpwnam(name);
+
+	if (account == NULL)
+		return -1;
+	print_id(id, account->pw_uid);
+	return 0;
+}
+
 /* A number, or an account's name. 0, or -1: no such account. */
 static int
 read_uid(const char *text, char id[ID_SIZE])
 {
-	const struct passwd *account;
 	uint64_t number;
 
-	if (text_number(text, UINT32_MAX - 1, &number)) {
-		print_id(id, (unsigned long)number);
-		return 0;
-	}
-	account = getpwnam(text);
-	if (account == NULL)
-		return -1;
-	print_id(id, account->pw_uid);
+	if (!text_number(text, UINT32_MAX - 1, &number))
+		return account_uid(text, id);
+	print_id(id, (unsigned long)number);
 	return 0;
 }
 
@@ -135,21 +141,18 @@ read_gid(const char *text, char id[ID_SIZE])
 	return 0;
 }
 
-/* What a new line needs and nobody gave: from the system account of the name. */
-static void
+/* What a new line needs and nobody gave. 0, or -1: it is known nowhere. */
+static int
 take_account(struct users_entry *entry, const char *name, struct ids *ids)
 {
-	const struct passwd *account = getpwnam(name);
-
-	if (account == NULL)
-		return;
-	print_id(ids->uid, account->pw_uid);
-	print_id(ids->gid, account->pw_gid);
+	if (entry->fields[USERS_UID][0] == '\0' &&
+	    account_uid(name, ids->uid) == -1)
+		return -1;
 	entry->fields[USERS_UID] = ids->uid;
-	entry->fields[USERS_GID] = ids->gid;
+	return 0;
 }
 
-/* Without -g, the group that the account of the uid has, or the same number. */
+/* The group that the account of the uid has, or the same number. */
 static void
 take_group(struct users_entry *entry, struct ids *ids)
 {
@@ -159,31 +162,13 @@ take_group(struct users_entry *entry, struct ids *ids)
 	if (account != NULL)
 		print_id(ids->gid, account->pw_gid);
 	else
-		strlcpy(ids->gid, entry->fields[USERS_UID], ID_SIZE);
+		strlcpy(ids->gid, ids->uid, ID_SIZE);
 	entry->fields[USERS_GID] = ids->gid;
 }
 
-/* Whether the line's ids, old or new, can ever log in. */
+/* Those given with options, into the line. */
 static int
-check_ids(const struct users_entry *entry)
-{
-	uint64_t number;
-
-	if (!text_number(entry->fields[USERS_UID], UINT32_MAX - 1, &number) ||
-	    !text_number(entry->fields[USERS_GID], UINT32_MAX - 1, &number)) {
-		warnx(
-		    "the line's uid or gid is no number; give them with -u and -g");
-		return EX_DATAERR;
-	}
-	if (strcmp(entry->fields[USERS_UID], "0") == 0) {
-		warnx("uid 0 can never log in; give another");
-		return EX_DATAERR;
-	}
-	return EX_OK;
-}
-
-static int
-fill_ids(const struct request *request, struct users_entry *entry, struct ids *ids)
+take_ids(const struct request *request, struct users_entry *entry, struct ids *ids)
 {
 	const char *uid = request->fields[USERS_UID],
 		   *gid = request->fields[USERS_GID];
@@ -198,19 +183,32 @@ fill_ids(const struct request *request, struct users_entry *entry, struct ids *i
 	}
 	if (uid != NULL)
 		entry->fields[USERS_UID] = ids->uid;
-	else if (entry->fields[USERS_UID][0] == '\0')
-		take_account(entry, request->name, ids);
-	if (entry->fields[USERS_UID][0] == '\0') {
+	if (gid != NULL)
+		entry->fields[USERS_GID] = ids->gid;
+	return EX_OK;
+}
+
+/* An old line may leave its ids to the system's accounts; a new one says them. */
+static int
+fill_ids(const struct request *request, struct users_entry *entry, struct ids *ids)
+{
+	int code = take_ids(request, entry, ids);
+
+	if (code != EX_OK)
+		return code;
+	if (entry->len == 0 && take_account(entry, request->name, ids) == -1) {
 		warnx(
 		    "%s is new and no account of the system; give its uid with -u",
 		    request->name);
 		return EX_NOUSER;
 	}
-	if (gid != NULL)
-		entry->fields[USERS_GID] = ids->gid;
-	else if (entry->fields[USERS_GID][0] == '\0')
+	if (entry->len == 0 && entry->fields[USERS_GID][0] == '\0')
 		take_group(entry, ids);
-	return check_ids(entry);
+	if (strcmp(entry->fields[USERS_UID], "0") == 0) {
+		warnx("uid 0 can never log in; give another");
+		return EX_DATAERR;
+	}
+	return EX_OK;
 }
 
 /* The options over what the line held. */
@@ -233,13 +231,12 @@ fill(const struct request *request, struct users_entry *entry, struct ids *ids)
 }
 
 static int
-set_password(const struct request *request, char **credentialp)
+make_credential(const struct request *request, char **credentialp)
 {
 	char secret[SECRET_MAX + 2];
-	int code;
-
-	code = secret_read(
+	int code = secret_read(
 	    request->name, request->from_stdin, request->scheme, secret);
+
 	if (code == EX_OK) {
 		*credentialp = secret_encode(request->scheme, secret);
 		if (*credentialp == NULL)
@@ -256,7 +253,7 @@ set_lock(const struct request *request, const char *old, char **credentialp)
 	const bool locked = old[0] == '!';
 
 	if (request->action == UNLOCK &&
-	    (old[0] == '\0' || strcmp(old, "!") == 0)) {
+	    (old[0] == '*' || old[locked ? 1 : 0] == '\0')) {
 		warnx("%s has no password to unlock; set one", request->name);
 		return EX_DATAERR;
 	}
@@ -278,52 +275,66 @@ warn_about(const struct users *users, const struct users_entry *entry,
 	if ((users->st.st_mode & (S_IROTH | S_IWGRP | S_IWOTH)) != 0)
 		warnx("warning: poplard will refuse %s; chmod go-w,o-r it",
 		    users->path);
-	if (config != NULL &&
+	if (config != NULL && entry->fields[USERS_UID][0] != '\0' &&
 	    strtoul(entry->fields[USERS_UID], NULL, 10) < config->auth.first_uid)
 		warnx(
 		    "warning: %s cannot log in: its uid %s is below auth.first_uid",
 		    entry->fields[USERS_NAME], entry->fields[USERS_UID]);
 }
 
+/* Puts the credential, or without one the lock, into the name's line. */
 static int
-edit(const struct request *request, const char *path, const struct config *config)
+change(const struct request *request, struct users *users,
+    const struct config *config, char **credentialp)
 {
 	static const char *const done[] = {
 	    [SET] = "password changed", [LOCK] = "locked", [UNLOCK] = "unlocked"};
-	struct users users;
-	struct users_entry entry = {0};
+	struct users_entry entry;
 	struct ids ids;
-	char *credential = NULL;
 	bool new;
-	int code = EX_CANTCREAT;
+	int code = EX_DATAERR;
 
-	if (users_open(path, &users) == -1)
-		goto out;
-	code = EX_DATAERR;
-	if (users_find(&users, request->name, &entry) == -1)
+	if (users_find(users, request->name, &entry) == -1)
 		goto out;
 	new = entry.len == 0;
 	code = fill(request, &entry, &ids);
-	if (code == EX_OK && request->action == SET)
-		code = set_password(request, &credential);
-	else if (code == EX_OK)
+	if (code == EX_OK && request->action != SET)
 		code =
-		    set_lock(request, entry.fields[USERS_CREDENTIAL], &credential);
+		    set_lock(request, entry.fields[USERS_CREDENTIAL], credentialp);
 	if (code != EX_OK)
 		goto out;
-	entry.fields[USERS_CREDENTIAL] = credential;
-	code = EX_CANTCREAT;
-	if (users_store(&users, &entry) == -1)
+	entry.fields[USERS_CREDENTIAL] = *credentialp;
+	if (users_store(users, &entry) == -1) {
+		code = EX_CANTCREAT;
 		goto out;
-	code = EX_OK;
-	warn_about(&users, &entry, config);
+	}
+	warn_about(users, &entry, config);
 	printf("%s: %s%s\n", request->name, new ? "added, " : "",
 	    done[request->action]);
 out:
+	users_entry_free(&entry);
+	return code;
+}
+
+/* The password comes first: nobody waits for the file while a person thinks. */
+static int
+edit(const struct request *request, const char *path, const struct config *config)
+{
+	struct users users;
+	char *credential = NULL;
+	int code = EX_OK;
+
+	if (request->action == SET)
+		code = make_credential(request, &credential);
+	if (code != EX_OK)
+		return code;
+	if (users_open(path, &users) == 0)
+		code = change(request, &users, config, &credential);
+	else
+		code = EX_CANTCREAT;
+	users_close(&users);
 	if (credential != NULL)
 		freezero(credential, strlen(credential));
-	users_entry_free(&entry);
-	users_close(&users);
 	return code;
 }
 

@@ -23,7 +23,7 @@ struct secret_scheme {
 };
 
 static const struct secret_scheme schemes[] = {
-    {"crypt", NULL	  },
+    {"crypt", NULL     },
     {"plain", "{PLAIN}"},
     {"apop",  "{APOP}" },
 };
@@ -56,62 +56,66 @@ secret_fault(const struct secret_scheme *scheme, const char *secret, size_t len)
 	return NULL;
 }
 
-/* Takes the octets before the line end. Returns their number, or -1, said. */
-static ssize_t
-read_line(char *secret)
+/* Takes the octets before the line end. A code of sysexits(3), said. */
+static int
+read_line(char *secret, size_t *lenp)
 {
-	size_t len = 0;
 	ssize_t n;
 	char octet;
 
+	*lenp = 0;
 	for (;;) {
 		n = read(STDIN_FILENO, &octet, 1);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1) {
 			warn("standard input");
-			return -1;
+			return EX_NOINPUT;
 		}
 		if (n == 0 || octet == '\n')
 			break;
-		if (len < BUFFER - 1)
-			secret[len++] = octet;
+		if (*lenp < BUFFER - 1)
+			secret[(*lenp)++] = octet;
 	}
 	explicit_bzero(&octet, sizeof(octet));
-	secret[len] = '\0';
-	return (ssize_t)len;
+	secret[*lenp] = '\0';
+	return EX_OK;
 }
 
-/* Asks twice. Returns the number of octets, or -1, said. */
-static ssize_t
-ask(const char *name, char *secret)
+/* Asks twice. A code of sysexits(3), said. */
+static int
+ask(const char *name, char *secret, size_t *lenp)
 {
 	char prompt[300], again[BUFFER];
-	ssize_t len = -1;
+	int code = EX_OK;
 
 	snprintf(prompt, sizeof(prompt), "New password for %s: ", name);
 	if (readpassphrase(prompt, secret, BUFFER, RPP_REQUIRE_TTY) == NULL ||
 	    readpassphrase("The same again: ", again, BUFFER, RPP_REQUIRE_TTY) ==
-		NULL)
-		warnx("no terminal to ask for the password; use -s");
-	else if (strcmp(secret, again) != 0)
+		NULL) {
+		warnx(
+		    "no password from a terminal; -s takes it from standard input");
+		code = EX_NOINPUT;
+	} else if (strcmp(secret, again) != 0) {
 		warnx("the two passwords differ; nothing was changed");
-	else
-		len = (ssize_t)strlen(secret);
+		code = EX_DATAERR;
+	} else
+		*lenp = strlen(secret);
 	explicit_bzero(again, sizeof(again));
-	return len;
+	return code;
 }
 
 int
 secret_read(const char *name, bool from_stdin, const struct secret_scheme *scheme,
     char secret[SECRET_MAX + 2])
 {
-	ssize_t len = from_stdin ? read_line(secret) : ask(name, secret);
+	size_t len;
 	const char *fault;
+	int code = from_stdin ? read_line(secret, &len) : ask(name, secret, &len);
 
-	if (len == -1)
-		return EX_NOINPUT;
-	fault = secret_fault(scheme, secret, (size_t)len);
+	if (code != EX_OK)
+		return code;
+	fault = secret_fault(scheme, secret, len);
 	if (fault == NULL)
 		return EX_OK;
 	warnx("the password cannot be used: %s", fault);
