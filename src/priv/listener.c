@@ -21,6 +21,7 @@
 
 #include "auth.h"
 #include "clock.h"
+#include "limits.h"
 #include "log.h"
 #include "monitor.h"
 #include "peer.h"
@@ -108,63 +109,13 @@ become_monitor(
 	_exit(monitor_run(&setup));
 }
 
-/* One short line for a connection that cannot be served. */
-static void
-refuse(int client, const struct peer *peer, const char *text)
-{
-	char line[256];
-	int n = snprintf(line, sizeof(line), "-ERR [SYS/TEMP] %s\r\n", text);
-
-	log_info("ip=%s refused: %s", peer->address, text);
-	(void)send(client, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(client);
-}
-
-static void
-kick(struct row *row)
-{
-	row->kicked = clock_now();
-	(void)kill(row->pid, SIGUSR1);
-}
-
-/* The limits, before anything is spent on a connection. */
-static bool
-within_limits(struct listener *listener, int client, const struct peer *peer)
-{
-	const struct config *config = listener->config;
-	struct row *oldest;
-	char text[128];
-
-	if (!peer->local && config->session.max_per_address != 0 &&
-	    table_from(listener->table, peer->source) >=
-		config->session.max_per_address) {
-		snprintf(text, sizeof(text),
-		    "too many connections from your address "
-		    "(session.max_per_address = %llu)",
-		    (unsigned long long)config->session.max_per_address);
-		refuse(client, peer, text);
-		return false;
-	}
-	if (table_used(listener->table) < config->session.max)
-		return true;
-	oldest = table_oldest_waiting(listener->table);
-	if (oldest != NULL) {
-		kick(oldest);
-		return true;
-	}
-	snprintf(text, sizeof(text), "too many connections (session.max = %llu)",
-	    (unsigned long long)config->session.max);
-	refuse(client, peer, text);
-	return false;
-}
-
 static void
 serve(struct listener *listener, int client, const struct peer *peer)
 {
 	struct row *row;
 	pid_t pid;
 
-	if (!within_limits(listener, client, peer))
+	if (!limits_admit(listener->config, listener->table, client, peer))
 		return;
 	row = table_take(listener->table);
 	if (row == NULL) {
@@ -178,7 +129,7 @@ serve(struct listener *listener, int client, const struct peer *peer)
 		become_monitor(listener, client, peer, row);
 	if (pid == -1) {
 		log_error("cannot fork: %s", strerror(errno));
-		refuse(client, peer, "no process left on the server");
+		limits_refuse(client, peer, "no process left on the server");
 		return;
 	}
 	memcpy(row->source, peer->source, sizeof(row->source));

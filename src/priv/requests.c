@@ -15,7 +15,6 @@
 #include "report.h"
 #include "state.h"
 
-#define AUTH_LIMIT_MS 30000
 #define IN_USE_RETRY_MS 50
 #define COMPLAINT_EVERY_MS 60000
 
@@ -300,13 +299,13 @@ static const struct request {
 	unsigned phases; /* enum phase, or-ed */
 	void (*answer)(struct monitor *, const union ipc_message *);
 } requests[] = {
-    {IPC_LOGIN,     PHASE_LOGIN,                    answer_login    },
-    {IPC_OPENED,    PHASE_OPENING | PHASE_RECOVERY, answer_opened   },
-    {IPC_DOTLOCK,   HOLDING,                        answer_dotlock  },
-    {IPC_UNDOTLOCK, HOLDING,                        answer_undotlock},
-    {IPC_SET_ASIDE, HOLDING,                        answer_set_aside},
-    {IPC_NOTE,      PHASE_LOGIN,                    answer_note     },
-    {IPC_END,       PHASE_LOGIN | PHASE_OPEN,       answer_end      },
+    {IPC_LOGIN,     PHASE_LOGIN,			      answer_login    },
+    {IPC_OPENED,    PHASE_OPENING | PHASE_RECOVERY,           answer_opened   },
+    {IPC_DOTLOCK,   HOLDING,				  answer_dotlock  },
+    {IPC_UNDOTLOCK, HOLDING,				  answer_undotlock},
+    {IPC_SET_ASIDE, HOLDING,				  answer_set_aside},
+    {IPC_NOTE,      PHASE_LOGIN,			      answer_note     },
+    {IPC_END,       PHASE_LOGIN | PHASE_OPENING | PHASE_OPEN, answer_end      },
 };
 
 bool

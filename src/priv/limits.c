@@ -1,0 +1,61 @@
+/*
+ * The limits on connections. Runs as root, in the listener, before anything
+ * is spent on a connection.
+ */
+#include "limits.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+void
+limits_refuse(int client, const struct peer *peer, const char *text)
+{
+	char line[256];
+	int n = snprintf(line, sizeof(line), "-ERR [SYS/TEMP] %s\r\n", text);
+
+	log_info("ip=%s refused: %s", peer->address, text);
+	(void)send(client, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(client);
+}
+
+static void
+kick(struct row *row)
+{
+	row->kicked = clock_now();
+	(void)kill(row->pid, SIGUSR1);
+}
+
+bool
+limits_admit(const struct config *config, struct table *table, int client,
+    const struct peer *peer)
+{
+	struct row *oldest;
+	char text[128];
+
+	if (!peer->local && config->session.max_per_address != 0 &&
+	    table_from(table, peer->source) >= config->session.max_per_address) {
+		snprintf(text, sizeof(text),
+		    "too many connections from your address "
+		    "(session.max_per_address = %llu)",
+		    (unsigned long long)config->session.max_per_address);
+		limits_refuse(client, peer, text);
+		return false;
+	}
+	if (table_used(table) < config->session.max)
+		return true;
+	oldest = table_oldest_waiting(table);
+	if (oldest != NULL) {
+		kick(oldest);
+		return true;
+	}
+	snprintf(text, sizeof(text), "too many connections (session.max = %llu)",
+	    (unsigned long long)config->session.max);
+	limits_refuse(client, peer, text);
+	return false;
+}
