@@ -35,6 +35,16 @@ class Keys(unittest.TestCase):
                                 re.MULTILINE)
         self.assertEqual(documented, list(keys()))
 
+    def test_poplar_conf_tells_every_default(self):
+        text = page("poplar.conf.5").split(".Sh USERS FILE")[0]
+        parts = re.split(r"^\.It Ic (\S+)$", text, flags=re.MULTILINE)[1:]
+        for key, item in zip(parts[::2], parts[1::2]):
+            with self.subTest(key):
+                said = re.search(r"^(?:.*\s)?(?:Default|Fixed):(?:\n\.Ql (.*) \.| empty\.)$",
+                                 item, re.MULTILINE)
+                self.assertIsNotNone(said)
+                self.assertEqual(said[1] or "", keys()[key])
+
 
 class Subcommands(unittest.TestCase):
     def test_poplarctl_documents_every_subcommand_and_option(self):
