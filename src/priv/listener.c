@@ -119,7 +119,7 @@ serve(struct listener *listener, int client, const struct peer *peer)
 		return;
 	row = table_take(listener->table);
 	if (row == NULL) {
-		refuse(
+		limits_refuse(
 		    client, peer, "too many connections that have not ended yet");
 		return;
 	}

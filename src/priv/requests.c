@@ -158,7 +158,7 @@ open_maildrop(struct monitor *monitor)
 	const struct config *config = monitor->setup->config;
 	const struct auth_verdict *verdict = &monitor->verdict;
 	const char *template = verdict->maildrop[0] != '\0' ? verdict->maildrop
-							    : config->maildrop.path;
+	                                                    : config->maildrop.path;
 	enum opening_result result = OPENING_UNSUITABLE;
 	char path[PATH_MAX];
 

@@ -135,8 +135,8 @@ host_dotlock(void *ctx)
 		return MD_DOTLOCK_FAILED;
 	close_all(fds, count);
 	return message.plain.value <= MD_DOTLOCK_FAILED
-		   ? (enum md_dotlock)message.plain.value
-		   : MD_DOTLOCK_FAILED;
+	           ? (enum md_dotlock)message.plain.value
+	           : MD_DOTLOCK_FAILED;
 }
 
 static void
