@@ -140,6 +140,18 @@ account_enter(const struct identity *theirs, const struct identity *own)
 	return -1;
 }
 
+int
+account_regroup(struct identity *theirs, gid_t gid)
+{
+	setfsgid(gid);
+	if ((gid_t)setfsgid(NO_GID) != gid) {
+		errno = EPERM;
+		return -1;
+	}
+	theirs->gid = gid;
+	return 0;
+}
+
 void
 account_leave(const struct identity *own)
 {

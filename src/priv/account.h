@@ -42,6 +42,9 @@ void identity_free(struct identity *identity);
  */
 int account_enter(const struct identity *theirs, const struct identity *own);
 
+/* Changes the file-system gid while theirs is entered. 0, or -1 with errno. */
+int account_regroup(struct identity *theirs, gid_t gid);
+
 /* Goes back. A process that cannot go back has no use: it ends. */
 void account_leave(const struct identity *own);
 

@@ -4,129 +4,7 @@
  * maildrop belongs to a uid of its own (no passwd entry is needed), else to
  * the caller.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/fsuid.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "log.h"
-#include "priv/opening.h"
-
-#define NEEDS_ROOT()                                                               \
-	do {                                                                       \
-		if (geteuid() != 0) {                                              \
-			print_message("skipped: needs root\n");                    \
-			skip();                                                    \
-		}                                                                  \
-	} while (0)
-
-struct place {
-	char top[64], mail[96], file[128], state[96];
-	struct config config;
-	struct account account;
-	struct opening opening;
-};
-
-static void
-put(struct place *p, const char *path, const char *text, mode_t mode)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-	assert_int_equal(chmod(path, mode), 0);
-	if (geteuid() == 0)
-		assert_int_equal(chown(path, p->account.uid, p->account.gid), 0);
-}
-
-static int
-setup(void **statep)
-{
-	struct place *p = calloc(1, sizeof(*p));
-
-	assert_non_null(p);
-	log_open(LOG_TO_NOTHING, LOG_DEBUG_LEVEL);
-	strcpy(p->top, "/tmp/poplar-opening-XXXXXX");
-	assert_non_null(mkdtemp(p->top));
-	assert_int_equal(chmod(p->top, 0755), 0);
-	p->account.login = "poplar-nobody";
-	p->account.uid = geteuid() == 0 ? 61001 : geteuid();
-	p->account.gid = geteuid() == 0 ? 61001 : getegid();
-	snprintf(p->mail, sizeof(p->mail), "%s/mail", p->top);
-	snprintf(p->file, sizeof(p->file), "%s/mail/alice", p->top);
-	snprintf(p->state, sizeof(p->state), "%s/state", p->top);
-	assert_int_equal(mkdir(p->mail, 0755), 0);
-	if (geteuid() == 0)
-		assert_int_equal(chown(p->mail, p->account.uid, p->account.gid), 0);
-	p->config.server.state_dir = p->state;
-	p->config.maildrop.dotlock = DOTLOCK_TRY;
-	assert_int_equal(mkdir(p->state, 0700), 0);
-	*statep = p;
-	return 0;
-}
-
-static int
-teardown(void **statep)
-{
-	struct place *p = *statep;
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", p->top);
-	assert_int_equal(system(command), 0);
-	free(p);
-	return 0;
-}
-
-/* Opens; nothing may hang for longer than the alarm's patience. */
-static enum opening_result
-try_open(struct place *p)
-{
-	enum opening_result result;
-
-	alarm(10);
-	result = opening_open(
-	    &p->config, &p->account, p->file, "5f3a", "192.0.2.7", &p->opening);
-	alarm(0);
-	assert_int_equal(setfsuid((uid_t)-1), geteuid());
-	assert_int_equal(setfsgid((gid_t)-1), getegid());
-	return result;
-}
-
-static void
-close_it(struct place *p)
-{
-	opening_close(&p->config, &p->opening);
-}
-
-static int
-entries(const char *folder)
-{
-	char command[160];
-	int count = -1;
-	FILE *f;
-
-	snprintf(command, sizeof(command), "ls -A %s | wc -l", folder);
-	f = popen(command, "r");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &count), 1);
-	pclose(f);
-	return count;
-}
+#include "place.h"
 
 static void
 expect_refusal(struct place *p, enum opening_result result, const char *fault)
@@ -436,14 +314,12 @@ static void
 test_38_index_deleted(void **statep)
 {
 	struct place *p = *statep;
-	char command[160];
 	int stop;
 	pid_t pid;
 
 	put(p, p->file, "From a\n", 0600);
 	pid = hold(p, &stop);
-	snprintf(command, sizeof(command), "rm %s/*/index", p->state);
-	assert_int_equal(system(command), 0);
+	shell("rm %s/*/index", p->state);
 	assert_int_equal(try_open(p), OPENING_IN_USE);
 	close_it(p);
 	close(stop);

@@ -1,0 +1,28 @@
+/*
+ * What is noted of our dotlock in the state folder, before it gets its name:
+ * a session that comes after a death knows by it which dotlock is Poplar's.
+ */
+#ifndef POPLAR_PRIV_NOTE_H
+#define POPLAR_PRIV_NOTE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
+
+struct note {
+	ino_t inode;
+	struct timespec mtime;
+	pid_t pid;
+	char name[NAME_MAX + 1]; /* of the dotlock */
+};
+
+/* One line over what was there. 0, or -1 with errno. */
+int note_write(int fd, const struct note *note);
+
+/* Whether there is one; a damaged one is none. */
+bool note_read(int fd, struct note *note);
+
+void note_clear(int fd);
+
+#endif
