@@ -23,7 +23,8 @@ HARDEN = -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
 HARDEN_LINK = -Wl,-z,relro,-z,now,-z,noexecstack
 OPTIMISE = -O2 -g
 
-# variants: one row each; the compiler and flags that differ
+# variants: one row each; the compiler and flags that differ, and the files of
+# src/ (FOLDER/NAME) in whose place tests/seam/NAME.c is compiled
 VARIANT = default
 out = build
 ifneq ($(VARIANT),default)
@@ -43,6 +44,7 @@ CC_fuzz = clang
 CFLAGS_fuzz = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 CPPFLAGS_fuzz = -DPOPLAR_SANITIZED
 HARDEN_fuzz = -fstack-protector-strong
+SEAM_fastclock = base/clock
 
 cc = $(or $(CC_$(VARIANT)),$(CC))
 harden = $(or $(HARDEN_$(VARIANT)),$(HARDEN))
@@ -76,9 +78,11 @@ $(out)/lib$(1).a: $(call objects,$(1))
 endef
 $(foreach f,$(folders),$(eval $(call archive,$(f))))
 
+seamed = $(if $(filter $(1),$(SEAM_$(VARIANT))),tests/seam/$(notdir $(1)).c,$(2))
+
 $(out)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(cc) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(cc) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $(call seamed,$*,$<)
 
 # a unit test: tests/unit/FOLDER/NAME.c, linked with the archives; what it
 # defines itself wins over the archive (that is how a fake disk comes in)
