@@ -136,7 +136,7 @@ open_patiently(struct monitor *monitor, const char *path)
 		monitor->opened = true;
 		if (result != OPENING_IN_USE || clock_now() >= deadline ||
 		    monitor_await(monitor, -1, clock_now() + IN_USE_RETRY_MS) ==
-			WAKE_STOP)
+		        WAKE_STOP)
 			return result;
 		monitor_let_go(monitor);
 	}
@@ -148,7 +148,7 @@ remember_state(struct monitor *monitor)
 {
 	if (monitor->setup->row != NULL &&
 	    state_name_of(monitor->opening.folder_path, monitor->opening.name,
-		monitor->setup->row->state) == -1)
+	        monitor->setup->row->state) == -1)
 		monitor->setup->row->state[0] = '\0';
 }
 
@@ -163,7 +163,7 @@ open_maildrop(struct monitor *monitor)
 	char path[PATH_MAX];
 
 	if (config_expand_path(
-		template, verdict->name, verdict->home, path, sizeof(path)))
+	        template, verdict->name, verdict->home, path, sizeof(path)))
 		result = open_patiently(monitor, path);
 	else
 		log_error("sid=%s maildrop.path cannot be expanded for this user",
@@ -299,12 +299,12 @@ static const struct request {
 	unsigned phases; /* enum phase, or-ed */
 	void (*answer)(struct monitor *, const union ipc_message *);
 } requests[] = {
-    {IPC_LOGIN,     PHASE_LOGIN,			      answer_login    },
+    {IPC_LOGIN,     PHASE_LOGIN,                              answer_login    },
     {IPC_OPENED,    PHASE_OPENING | PHASE_RECOVERY,           answer_opened   },
-    {IPC_DOTLOCK,   HOLDING,				  answer_dotlock  },
-    {IPC_UNDOTLOCK, HOLDING,				  answer_undotlock},
-    {IPC_SET_ASIDE, HOLDING,				  answer_set_aside},
-    {IPC_NOTE,      PHASE_LOGIN,			      answer_note     },
+    {IPC_DOTLOCK,   HOLDING,                                  answer_dotlock  },
+    {IPC_UNDOTLOCK, HOLDING,                                  answer_undotlock},
+    {IPC_SET_ASIDE, HOLDING,                                  answer_set_aside},
+    {IPC_NOTE,      PHASE_LOGIN,                              answer_note     },
     {IPC_END,       PHASE_LOGIN | PHASE_OPENING | PHASE_OPEN, answer_end      },
 };
 
