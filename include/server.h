@@ -1,6 +1,6 @@
 /*
- * The ways to run: as a daemon that listens, or for the one client on
- * descriptor 0. Both end in the same monitor.
+ * The ways to run: as a daemon that listens, for the one client on descriptor
+ * 0, or to recover and end. All lead to the same monitor.
  */
 #ifndef POPLAR_SERVER_H
 #define POPLAR_SERVER_H
@@ -25,6 +25,12 @@ int listener_run(struct config *config, const struct sandbox *sandbox,
 
 /* One session on descriptor 0 (and 1 where that is no socket). Exit code. */
 int inetd_run(const struct config *config, const struct sandbox *sandbox);
+
+/*
+ * Finishes all interrupted UPDATEs, two at a time, and returns: EX_OK, or
+ * EX_TEMPFAIL if some must be tried again (each is logged).
+ */
+int recover_run(const struct config *config, const struct sandbox *sandbox);
 
 /* The path of the empty folder that sessions have as their root. */
 void server_root(const struct config *config, char *dst, size_t size);

@@ -6,6 +6,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <limits.h>
 #include <pwd.h>
 #include <signal.h>
@@ -28,7 +29,7 @@ static const char *const kept_variables[] = {
     "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "TZ"};
 
 struct arguments {
-	bool inetd, check;
+	bool inetd, check, recover;
 	struct server_options server;
 	struct config_overrides overrides;
 	const char *items[OVERRIDES_MAX];
@@ -37,8 +38,8 @@ struct arguments {
 static _Noreturn void
 usage(void)
 {
-	fprintf(
-	    stderr, "usage: poplard [-FitV] [-c file] [-o section.key=value]...\n");
+	fprintf(stderr, "usage: poplard [-FiStV] [--recover] [-c file] "
+	                "[-o section.key=value]...\n");
 	exit(EX_USAGE);
 }
 
@@ -54,12 +55,17 @@ version(void)
 static void
 parse(int argc, char **argv, struct arguments *arguments)
 {
+	static const struct option longer[] = {
+	    {"recover", no_argument, NULL, 'R'},
+	    {NULL,      0,           NULL, 0  },
+	};
 	int option;
 
 	arguments->server.config_path = POPLAR_CONF;
 	arguments->overrides.items = arguments->items;
 	arguments->server.overrides = &arguments->overrides;
-	while ((option = getopt(argc, argv, "FiStVc:o:")) != -1) {
+	while (
+	    (option = getopt_long(argc, argv, "FiStVc:o:", longer, NULL)) != -1) {
 		switch (option) {
 		case 'F':
 			arguments->server.foreground = true;
@@ -69,6 +75,9 @@ parse(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'S':
 			errx(EX_USAGE, "-S: this version has no TLS");
+		case 'R':
+			arguments->recover = true;
+			break;
 		case 't':
 			arguments->check = true;
 			break;
@@ -169,7 +178,7 @@ find_user(const struct config *config, struct sandbox *sandbox)
 	pw = getpwnam(config->server.user);
 	if (pw == NULL || pw->pw_uid == 0) {
 		log_error("server.user: %s \"%s\"; create one without privilege "
-			  "(adduser --system --group poplar) or name another",
+		          "(adduser --system --group poplar) or name another",
 		    pw == NULL ? "no user" : "uid 0 for", config->server.user);
 		return -1;
 	}
@@ -202,6 +211,8 @@ run(struct config *config, const struct arguments *arguments)
 		return EX_NOUSER;
 	if (sandbox_prepare(config, &sandbox) == -1)
 		return EX_UNAVAILABLE;
+	if (arguments->recover)
+		return recover_run(config, &sandbox);
 	if (arguments->inetd)
 		return inetd_run(config, &sandbox);
 	return listener_run(config, &sandbox, &arguments->server);
@@ -219,8 +230,8 @@ main(int argc, char **argv)
 	sane_environment();
 	sane_signals();
 	if (config_load(arguments.server.config_path,
-		arguments.server.config_required, &arguments.overrides, stderr,
-		&config) != 0)
+	        arguments.server.config_required, &arguments.overrides, stderr,
+	        &config) != 0)
 		return EX_CONFIG;
 	return arguments.check ? check(config) : run(config, &arguments);
 }
