@@ -1,9 +1,9 @@
 /*
  * What surrounds a cut: see edge.h. Runs inside the session.
  *
- *   from      end          mark         far             size
- *    |  kept   | near: NULs | nonce, 16  | the far tail   |
- *                           ^ a multiple of BLOCK
+ *   from      end      mark      far        size
+ *    |  kept   |  near  |  nonce  | far tail  |
+ *                       ^ a multiple of BLOCK
  */
 #include "edge.h"
 
@@ -18,7 +18,7 @@
 
 struct edge {
 	off_t end, mark, far, size; /* as drawn above */
-	size_t near;                /* octets of NULs */
+	size_t near;                /* octets from end to mark */
 	bool nonce;                 /* there is room for one */
 };
 
@@ -122,12 +122,11 @@ edge_mark(struct ranger *ranger, int mbox, const struct journal_head *head)
 {
 	struct edge edge = edge_of(head);
 
-	memset(ranger->buffer, 0, edge.near);
 	if (edge.nonce)
-		memcpy(ranger->buffer + edge.near, head->tail.nonce,
-		    sizeof(head->tail.nonce));
-	return disk_write(
-	    mbox, ranger->buffer, (size_t)(edge.far - edge.end), edge.end);
+		return disk_write(
+		    mbox, head->tail.nonce, sizeof(head->tail.nonce), edge.mark);
+	memset(ranger->buffer, 0, edge.near);
+	return disk_write(mbox, ranger->buffer, edge.near, edge.end);
 }
 
 int
@@ -188,7 +187,7 @@ edge_is_marked(
 	*yesp = (size_t)got == len;
 	if (*yesp && edge.nonce)
 		*yesp = memcmp(ranger->buffer + edge.near, head->tail.nonce,
-			    sizeof(head->tail.nonce)) == 0;
+		            sizeof(head->tail.nonce)) == 0;
 	else if (*yesp)
 		*yesp = is_nul(ranger->buffer, edge.near);
 	return 0;

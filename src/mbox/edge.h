@@ -3,16 +3,16 @@
  * end of the file, which tell after a crash what state the maildrop is in.
  *
  * The tail is marked once [from, end) is right and before the file is
- * shortened: NULs from `end` to the end of that block, then a nonce of 16
- * octets at the start of the next. Where the nonce is, the file was not
- * shortened; what a deliverer appends cannot contain it.
+ * shortened: with a nonce of 16 octets at the start of the first block behind
+ * the one that will hold the end. Where the nonce is, the file was not
+ * shortened; what a deliverer appends cannot contain it. Where the tail ends
+ * before a nonce fits, NULs over all of it are the mark: a delivery begins
+ * with "From ".
  *
  * Why so: ftruncate(2) fills the rest of the last block with NULs, and file
- * systems may write that block before the new size is durable. So nothing in
- * that block can be a mark; as NULs it is the same before and after. The next
- * block is freed by the truncation and not written again until the new size
- * is durable. Where the tail ends before a nonce fits, a tail of NULs alone
- * is the mark: a delivery begins with "From ".
+ * systems may write that block before the new size is durable, so that only
+ * NULs are the same before and after. The next block is freed by the
+ * truncation and not written again until the new size is durable.
  */
 #ifndef POPLAR_MBOX_EDGE_H
 #define POPLAR_MBOX_EDGE_H
