@@ -38,7 +38,7 @@ list_groups(const struct account *account, struct identity *theirs)
 		theirs->groups = groups;
 		theirs->count = count;
 		if (getgrouplist(
-			account->login, account->gid, groups, &theirs->count) != -1)
+		        account->login, account->gid, groups, &theirs->count) != -1)
 			return 0;
 		count = theirs->count > count ? theirs->count : count * 2;
 	}

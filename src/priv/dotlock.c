@@ -113,7 +113,7 @@ give_name(
 		return true;
 	if (errno == EPERM || errno == EOPNOTSUPP) /* a file system without links */
 		return renameat2(o->folder, names->fresh, o->folder, names->lock,
-			   RENAME_NOREPLACE) == 0;
+		           RENAME_NOREPLACE) == 0;
 	saved = errno;
 	if (dotlock_look(o, names->lock, &st) && dotlock_same(&st, mine))
 		return true;
@@ -156,7 +156,7 @@ unable(const struct config *config, struct opening *o, const struct names *names
 		    o->path, strerror(error));
 	o->warned = true;
 	return config->maildrop.dotlock == DOTLOCK_REQUIRED ? MD_DOTLOCK_REFUSED
-							    : MD_DOTLOCK_OK;
+	                                                    : MD_DOTLOCK_OK;
 }
 
 static enum md_dotlock
@@ -210,7 +210,7 @@ is_held(struct opening *o, const struct names *names)
 	if (dotlock_look(o, names->lock, &st) && dotlock_same(&st, &o->dotlock))
 		return true;
 	log_warning("maildrop %s: another program removed or replaced our dotlock; "
-		    "what is there is left alone",
+	            "what is there is left alone",
 	    o->path);
 	o->dotlock = (struct stat){.st_ino = 0};
 	note_clear(o->note);
@@ -287,8 +287,8 @@ dotlock_touch(struct opening *opening)
 		return false;
 	held = is_held(opening, &names);
 	if (held && (utimensat(opening->folder, names.lock, NULL,
-			 AT_SYMLINK_NOFOLLOW) == -1 ||
-			!dotlock_look(opening, names.lock, &opening->dotlock)))
+	                 AT_SYMLINK_NOFOLLOW) == -1 ||
+	                !dotlock_look(opening, names.lock, &opening->dotlock)))
 		log_warning("maildrop %s: its dotlock cannot be renewed: %s",
 		    opening->path, strerror(errno));
 	account_leave(&opening->own);

@@ -90,8 +90,8 @@ static enum opening_result
 refusal(int error)
 {
 	return error == EACCES || error == ELOOP || error == ENAMETOOLONG
-		   ? OPENING_UNSUITABLE
-		   : OPENING_UNAVAILABLE;
+	           ? OPENING_UNSUITABLE
+	           : OPENING_UNAVAILABLE;
 }
 
 /* O_PATH: the user need only be able to search his folder, not to list it. */
@@ -122,7 +122,7 @@ resolve(struct opening *o)
 		    o, OPENING_UNAVAILABLE, "its folder cannot be resolved");
 	o->folder_path[len] = '\0';
 	if ((size_t)snprintf(o->path, sizeof(o->path), "%s/%s",
-		len == 1 ? "" : o->folder_path, o->name) >= sizeof(o->path) ||
+	        len == 1 ? "" : o->folder_path, o->name) >= sizeof(o->path) ||
 	    !printable(o->path))
 		return opening_fault(
 		    o, OPENING_UNSUITABLE, "its resolved path is too long or odd");
@@ -137,11 +137,11 @@ kind(mode_t mode)
 		const char *words;
 	} kinds[] = {
 	    {S_IFLNK,  "it is a symbolic link"},
-	    {S_IFIFO,  "it is a FIFO"	    },
+	    {S_IFIFO,  "it is a FIFO"         },
 	    {S_IFSOCK, "it is a socket"       },
-	    {S_IFDIR,  "it is a folder"	      },
-	    {S_IFCHR,  "it is a device"	      },
-	    {S_IFBLK,  "it is a device"	      },
+	    {S_IFDIR,  "it is a folder"       },
+	    {S_IFCHR,  "it is a device"       },
+	    {S_IFBLK,  "it is a device"       },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

@@ -18,7 +18,7 @@
 
 enum opening_result {
 	OPENING_OK = 0,
-	OPENING_IN_USE,	    /* another session; holder is set */
+	OPENING_IN_USE,     /* another session; holder is set */
 	OPENING_UNSUITABLE, /* not a plain file of the account: [SYS/PERM] */
 	OPENING_UNAVAILABLE /* folder missing, system trouble: [SYS/TEMP] */
 };
@@ -27,20 +27,20 @@ enum opening_result {
 struct opening {
 	struct account account;
 	struct identity theirs; /* file-system ids for the maildrop's folder */
-	struct identity own;	/* and those to go back to */
-	int folder;		/* the maildrop's folder, O_PATH */
-	int state;		/* its state folder */
-	int note;	   /* what is noted of our dotlock, in the state folder */
+	struct identity own;    /* and those to go back to */
+	int folder;             /* the maildrop's folder, O_PATH */
+	int state;              /* its state folder */
+	int note;          /* what is noted of our dotlock, in the state folder */
 	struct md_fds fds; /* index and journal carry the session lock */
 	char folder_path[PATH_MAX]; /* resolved */
-	char path[PATH_MAX];	  /* resolved folder and file name, for log lines */
+	char path[PATH_MAX];      /* resolved folder and file name, for log lines */
 	char name[NAME_MAX + 1];  /* the file's name in its folder */
 	char login[IPC_NAME_MAX]; /* for log lines */
 	char holder[IPC_HOLDER_MAX]; /* of the other session: "from ADDRESS since
 					TIME", or empty */
 	char fault[256];     /* what was wrong, for the log; empty without fault */
 	struct stat dotlock; /* st_ino 0: none made by us */
-	bool warned;	     /* that no dotlock can be made */
+	bool warned;         /* that no dotlock can be made */
 };
 
 /*

@@ -135,7 +135,7 @@ static void
 put_back(const struct opening *o, const struct names *names)
 {
 	if (renameat2(o->folder, names->aside, o->folder, names->lock,
-		RENAME_NOREPLACE) == 0)
+	        RENAME_NOREPLACE) == 0)
 		return;
 	if (linkat(o->folder, names->aside, o->folder, names->lock, 0) == -1)
 		log_warning("maildrop %s: two dotlocks of other programs met: %s",

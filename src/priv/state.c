@@ -36,7 +36,7 @@ state_name_of(const char *folder, const char *name, char dst[STATE_NAME_SIZE])
 
 	if ((size_t)len >= sizeof(text) ||
 	    EVP_Digest(
-		text, (size_t)len, digest, &digest_len, EVP_sha256(), NULL) != 1)
+	        text, (size_t)len, digest, &digest_len, EVP_sha256(), NULL) != 1)
 		return -1;
 	text_hex(dst, digest, digest_len);
 	return 0;
@@ -238,8 +238,8 @@ trouble(struct opening *o, const char *name)
 	return opening_fault(o, OPENING_UNAVAILABLE,
 	    "its state folder %.16s...: %s", name,
 	    errno == EPERM || errno == ELOOP
-		? "in it is what is not poplard's own and private"
-		: strerror(errno));
+	        ? "in it is what is not poplard's own and private"
+	        : strerror(errno));
 }
 
 static enum opening_result
@@ -373,22 +373,43 @@ conflict_name(char *dst, size_t size)
 	snprintf(dst, size, "journal-%s.%09ldZ", stamp, now.tv_nsec);
 }
 
+/* A journal that only moves octets within the maildrop holds no mail. */
+static bool
+holds_mail(int journal)
+{
+	char start[5];
+
+	return pread(journal, start, sizeof(start), JOURNAL_BODY) ==
+	           sizeof(start) &&
+	       memcmp(start, "From ", sizeof(start)) == 0;
+}
+
 static void
 report_conflict(const struct opening *o, const char *name)
 {
-	char link[64], folder[PATH_MAX];
+	char link[64], folder[PATH_MAX], where[PATH_MAX + 256];
 	ssize_t len;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", o->state);
 	len = readlink(link, folder, sizeof(folder) - 1);
 	folder[len > 0 ? len : 0] = '\0';
+	snprintf(where, sizeof(where), "%s/conflict/%s", folder, name);
 	log_error(
-	    "maildrop %s (user %s): an interrupted deletion cannot be finished, "
-	    "another program has changed the file since; the file was left as it "
-	    "is. The mail that the deletion was to keep is in %s/conflict/%s, an "
-	    "mbox from octet %d on (tail -c +%d). Compare the two, add to the "
-	    "maildrop what it lacks, then remove that file",
-	    o->path, o->login, folder, name, JOURNAL_BODY + 1, JOURNAL_BODY + 1);
+	    "maildrop %s (user %s): a deletion that was interrupted cannot be "
+	    "finished: its journal is damaged, or another program changed the "
+	    "file since. The file was left as it is, the journal is now %s",
+	    o->path, o->login, where);
+	if (holds_mail(o->fds.journal))
+		log_error(
+		    "maildrop %s: the mail that was to stay begins at octet %d of "
+		    "%s, as an mbox (tail -c +%d); add what the maildrop lacks "
+		    "of it, then remove that journal",
+		    o->path, JOURNAL_BODY + 1, where, JOURNAL_BODY + 1);
+	else
+		log_error(
+		    "maildrop %s: that journal holds no mail; look through the "
+		    "maildrop for messages cut short or seen twice, then remove it",
+		    o->path);
 }
 
 /* Old out, new in; only the two renames can leave something half done. */

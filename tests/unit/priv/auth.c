@@ -380,7 +380,7 @@ attempt(
 	char backends[] = "pam", service[] = "other";
 	const struct config config = {
 	    .auth = {
-		     .backends = backends, .pam_service = service, .first_uid = 1000}
+	             .backends = backends, .pam_service = service, .first_uid = 1000}
         };
 	struct auth_request request = {.mech = IPC_MECH_PASS, .rhost = "192.0.2.7"};
 	struct auth_child child;
@@ -465,18 +465,18 @@ test_25_codes(void **state)
 	    {PAM_MAXTRIES,         0,                    AUTH_LOCKED },
 	    {PAM_ACCT_EXPIRED,     0,                    AUTH_LOCKED },
 	    {PAM_PERM_DENIED,      0,                    AUTH_LOCKED },
-	    {0,		    PAM_ACCT_EXPIRED,     AUTH_LOCKED },
-	    {0,		    PAM_NEW_AUTHTOK_REQD, AUTH_LOCKED },
-	    {0,		    PAM_PERM_DENIED,      AUTH_LOCKED },
-	    {0,		    PAM_AUTHTOK_EXPIRED,  AUTH_LOCKED },
-	    {0,		    PAM_AUTH_ERR,         AUTH_UNKNOWN},
+	    {0,	            PAM_ACCT_EXPIRED,     AUTH_LOCKED },
+	    {0,	            PAM_NEW_AUTHTOK_REQD, AUTH_LOCKED },
+	    {0,	            PAM_PERM_DENIED,      AUTH_LOCKED },
+	    {0,	            PAM_AUTHTOK_EXPIRED,  AUTH_LOCKED },
+	    {0,	            PAM_AUTH_ERR,         AUTH_UNKNOWN},
 	    {PAM_SYSTEM_ERR,       0,                    AUTH_TROUBLE},
 	    {PAM_AUTHINFO_UNAVAIL, 0,                    AUTH_TROUBLE},
 	    {PAM_SERVICE_ERR,      0,                    AUTH_TROUBLE},
 	    {PAM_ABORT,            0,                    AUTH_TROUBLE},
 	    {PAM_IGNORE,           0,                    AUTH_TROUBLE},
 	    {4711,                 0,                    AUTH_TROUBLE},
-	    {-1,		   0,		    AUTH_TROUBLE},
+	    {-1,	           0,	            AUTH_TROUBLE},
 	};
 	struct auth_verdict verdict;
 
@@ -623,7 +623,7 @@ test_35_module_leaves_daemons(void **state)
 	char backends[] = "pam", service[] = "other";
 	const struct config config = {
 	    .auth = {
-		     .backends = backends, .pam_service = service, .first_uid = 1000}
+	             .backends = backends, .pam_service = service, .first_uid = 1000}
         };
 	struct auth_request request = {.mech = IPC_MECH_PASS, .secret = "x"};
 	struct auth_verdict verdict;

@@ -240,7 +240,7 @@ test_70_our_own_empty(void **statep)
 	assert_int_equal(stat(lock_of(p), &st), 0);
 	assert_int_equal(truncate(lock_of(p), 0), 0);
 	assert_int_equal(utimensat(AT_FDCWD, lock_of(p),
-			     (struct timespec[]){st.st_atim, st.st_mtim}, 0),
+	                     (struct timespec[]){st.st_atim, st.st_mtim}, 0),
 	    0);
 	assert_int_equal(try_open(p), OPENING_OK);
 	assert_int_equal(entries(p->mail), 1);

@@ -275,7 +275,7 @@ hold(struct place *p, int *pipep)
 
 		close(stop[1]);
 		if (opening_open(&p->config, &p->account, p->file, "77",
-			"2001:db8::1", &first) == OPENING_OK)
+		        "2001:db8::1", &first) == OPENING_OK)
 			(void)!write(ready[1], "x", 1);
 		(void)!read(stop[0], &c, 1);
 		_exit(0);
@@ -300,7 +300,7 @@ test_38_in_use(void **statep)
 	p->account.login = "alias";
 	assert_int_equal(try_open(p), OPENING_IN_USE);
 	assert_int_equal(sscanf(p->opening.holder,
-			     "from 2001:db8::1 since %2d:%2d:%2d", &h, &m, &s),
+	                     "from 2001:db8::1 since %2d:%2d:%2d", &h, &m, &s),
 	    3);
 	close_it(p);
 	close(stop);

@@ -419,8 +419,8 @@ static void
 test_nul_in_a_line(void **state)
 {
 	static const char text[] = "alice:{PLAIN}x\0:1234:1234:::\n"
-				   "carol\0:{PLAIN}x:1234:1234:::\n"
-				   "bob:{PLAIN}x:1234:1234:::\n";
+	                           "carol\0:{PLAIN}x:1234:1234:::\n"
+	                           "bob:{PLAIN}x:1234:1234:::\n";
 
 	(void)state;
 	write_file(text, sizeof(text) - 1, 0600);
