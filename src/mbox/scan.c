@@ -1,0 +1,537 @@
+/*
+ * The mbox parser. Runs inside the session; all of its input is hostile.
+ *
+ * One function for each state takes octets from the front of a block and
+ * says how many it took. It takes none of a suffix that cannot be judged
+ * without what follows: at most a line end, an empty line and the counted
+ * octets of a From_ line. scan_feed() carries that suffix over and joins it
+ * to the front of the next block, so no split of the file can change a
+ * judgement. Bodies are searched by blocks for an "F" behind a line end.
+ *
+ * A message ends where an empty line is followed by a From_ line or by
+ * nothing. That empty line is the separator and not of the message, also at
+ * the end of the file: neither the size nor the unique-id of the last message
+ * may change when mail is delivered behind it.
+ */
+#include "scan.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <xxhash.h>
+
+#include "from.h"
+#include "wire.h"
+
+/* What a header line is told by; longer than any in the tables below. */
+#define LOOK_AHEAD 80
+#define CARRY_MAX (FROM_LINE_MAX + 8)
+#define JOIN_MAX (2 * CARRY_MAX)
+
+enum state {
+	AT_START,       /* before the first From_ line */
+	IN_FROM_LINE,   /* in a From_ line, to its end */
+	AT_HEADER_LINE, /* at the beginning of a line of the headers */
+	IN_HEADER_LINE, /* in a line of the headers, to its end */
+	IN_BODY,
+	STATES
+};
+
+/* Signs of the internal message; it has all but RECEIVED. */
+enum sign {
+	SIGN_FIRST = 1, /* first in the file, from MAILER-DAEMON */
+	SIGN_IMAP = 2,
+	SIGN_SUBJECT = 4,
+	SIGN_RECEIVED = 8
+};
+
+#define SIGNS_INTERNAL (SIGN_FIRST | SIGN_IMAP | SIGN_SUBJECT)
+
+struct scan {
+	struct scan_sink sink;
+	enum state state;
+	enum md_error error;
+	uint64_t at;             /* offset of the next octet to be judged */
+	struct scan_message now; /* the message under way */
+	struct wire wire;
+	EVP_MD_CTX *header;
+	XXH3_state_t *body;
+	unsigned signs;
+	bool skipped;        /* this header line is one that readers rewrite */
+	bool header_unended; /* the last octet of the headers is no LF */
+	bool line_start;     /* of the body: the next octet begins a line */
+	char line_end[2];    /* of the body: not hashed before more follows */
+	size_t line_end_len;
+	char carry[CARRY_MAX];
+	size_t carried;
+};
+
+/* Header names that mail readers rewrite. */
+static const char *const rewritten[] = {
+    "Status:",
+    "X-Status:",
+    "X-Keywords:",
+    "X-UID:",
+    "X-UIDL:",
+    "X-IMAP:",
+    "X-IMAPbase:",
+    "X-Mozilla-", /* any name that begins so */
+    "Content-Length:",
+    "Lines:",
+};
+
+static const struct {
+	const char *text;
+	bool whole_line;
+	enum sign sign;
+} signs[] = {
+    {"X-IMAP:",                                                    false, SIGN_IMAP    },
+    {"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA", true,
+     SIGN_SUBJECT                                                                      },
+    {"Received:",                                                  false, SIGN_RECEIVED},
+};
+
+struct scan *
+scan_new(void)
+{
+	struct scan *scan = calloc(1, sizeof(*scan));
+
+	if (scan == NULL)
+		return NULL;
+	scan->header = EVP_MD_CTX_new();
+	scan->body = XXH3_createState();
+	if (scan->header == NULL || scan->body == NULL ||
+	    EVP_DigestInit_ex(scan->header, EVP_md5(), NULL) != 1) {
+		scan_free(scan);
+		return NULL;
+	}
+	return scan;
+}
+
+void
+scan_free(struct scan *scan)
+{
+	if (scan == NULL)
+		return;
+	EVP_MD_CTX_free(scan->header);
+	XXH3_freeState(scan->body);
+	free(scan);
+}
+
+void
+scan_start(struct scan *scan, uint64_t at, const struct scan_sink *sink)
+{
+	scan->sink = *sink;
+	scan->state = AT_START;
+	scan->error = MD_OK;
+	scan->at = at;
+	scan->carried = 0;
+}
+
+static void
+fail(struct scan *scan, enum md_error error)
+{
+	if (scan->error == MD_OK)
+		scan->error = error;
+}
+
+static void
+begin_message(struct scan *scan, uint64_t at)
+{
+	scan->now = (struct scan_message){.start = at};
+	scan->state = IN_FROM_LINE;
+	scan->signs = 0;
+	scan->skipped = false;
+	scan->header_unended = false;
+	scan->line_end_len = 0;
+	wire_start(&scan->wire, WIRE_WHOLE);
+	XXH3_128bits_reset(scan->body);
+	if (EVP_DigestInit_ex(scan->header, NULL, NULL) != 1)
+		fail(scan, MD_NO_MEMORY);
+}
+
+static void
+hash_header(struct scan *scan, const char *src, size_t len)
+{
+	if (len == 0)
+		return;
+	if (EVP_DigestUpdate(scan->header, src, len) != 1)
+		fail(scan, MD_NO_MEMORY);
+	scan->header_unended = src[len - 1] != '\n';
+}
+
+/* The line end that octets end with; a CR may be the first half of one. */
+static size_t
+trailing_line_end(const char *src, size_t len)
+{
+	if (len > 1 && src[len - 2] == '\r' && src[len - 1] == '\n')
+		return 2;
+	return len > 0 && (src[len - 1] == '\n' || src[len - 1] == '\r') ? 1 : 0;
+}
+
+/*
+ * Hashes a part of the body but for the line end that it ends with: a last
+ * line gets its line end only when more mail comes.
+ */
+static void
+hash_body(struct scan *scan, const char *src, size_t len)
+{
+	bool cr = scan->line_end_len == 1 && scan->line_end[0] == '\r';
+	size_t tail;
+
+	if (len == 1 && src[0] == '\n' && cr) {
+		scan->line_end[scan->line_end_len++] = '\n';
+		return;
+	}
+	tail = trailing_line_end(src, len);
+	XXH3_128bits_update(scan->body, scan->line_end, scan->line_end_len);
+	XXH3_128bits_update(scan->body, src, len - tail);
+	memcpy(scan->line_end, src + len - tail, tail);
+	scan->line_end_len = tail;
+}
+
+static void
+finish_hashes(struct scan *scan)
+{
+	XXH128_canonical_t canonical;
+
+	if (scan->header_unended)
+		hash_header(scan, "\n", 1);
+	if (EVP_DigestFinal_ex(scan->header, scan->now.header, NULL) != 1)
+		fail(scan, MD_NO_MEMORY);
+	if (scan->line_end_len == 1 && scan->line_end[0] == '\r')
+		XXH3_128bits_update(scan->body, scan->line_end, 1);
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(scan->body));
+	memcpy(scan->now.body, canonical.digest, SCAN_HASH);
+}
+
+/* The message ends at an offset, with a separator of so many octets behind it. */
+static void
+end_message(struct scan *scan, uint64_t end, size_t separator)
+{
+	wire_count_finish(&scan->wire);
+	finish_hashes(scan);
+	scan->now.end = end;
+	scan->now.next = end + separator;
+	scan->now.octets = scan->wire.octets;
+	scan->now.internal = scan->signs == SIGNS_INTERNAL;
+	if (scan->error == MD_OK)
+		fail(scan, scan->sink.found(scan->sink.ctx, &scan->now));
+}
+
+/* The length of an empty line at the beginning of src; 0: it is not empty. */
+static size_t
+empty_line(const char *src, size_t len)
+{
+	if (len > 0 && src[0] == '\n')
+		return 1;
+	return len > 1 && src[0] == '\r' && src[1] == '\n' ? 2 : 0;
+}
+
+/* Whether a message ends before the empty line at the beginning of src. */
+static enum from_verdict
+ends_here(const char *src, size_t len, size_t empty, bool last)
+{
+	if (len == empty)
+		return last ? FROM_YES : FROM_UNDECIDED;
+	return from_line(src + empty, len - empty, last);
+}
+
+/* Ends the message under way and begins the one behind the separator. */
+static size_t
+cut_here(struct scan *scan, uint64_t end, size_t separator)
+{
+	end_message(scan, end, separator);
+	begin_message(scan, end + separator);
+	return separator;
+}
+
+static size_t
+at_start(struct scan *scan, const char *src, size_t len, bool last)
+{
+	static const char daemon[] = "From MAILER-DAEMON";
+	const size_t n = sizeof(daemon) - 1;
+	bool first = scan->at == 0;
+	enum from_verdict verdict =
+	    first ? from_first_line(src, len, last) : from_line(src, len, last);
+
+	if (verdict == FROM_UNDECIDED || (first && len < LOOK_AHEAD && !last))
+		return 0;
+	if (verdict == FROM_NO) {
+		fail(scan, MD_FORMAT);
+		return len;
+	}
+	begin_message(scan, scan->at);
+	if (first && len > n && memcmp(src, daemon, n) == 0 &&
+	    strchr(" @", src[n]) != NULL)
+		scan->signs |= SIGN_FIRST;
+	return 0;
+}
+
+static size_t
+in_from_line(struct scan *scan, const char *src, size_t len, bool last)
+{
+	const char *lf = memchr(src, '\n', len);
+
+	(void)last;
+	if (lf == NULL)
+		return len;
+	scan->state = AT_HEADER_LINE;
+	return (size_t)(lf + 1 - src);
+}
+
+static bool
+begins_with(const char *src, size_t len, const char *text)
+{
+	size_t n = strlen(text);
+
+	return len >= n && strncasecmp(src, text, n) == 0;
+}
+
+static bool
+is_rewritten(const char *src, size_t len)
+{
+	if (memchr("SXCLsxcl", src[0], 8) == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(rewritten) / sizeof(rewritten[0]); i++) {
+		if (begins_with(src, len, rewritten[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Looks for the signs of the internal message in a header line. */
+static void
+look_for_signs(struct scan *scan, const char *src, size_t len)
+{
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+		size_t n = strlen(signs[i].text);
+
+		if (!begins_with(src, len, signs[i].text))
+			continue;
+		if (!signs[i].whole_line || empty_line(src + n, len - n) > 0)
+			scan->signs |= signs[i].sign;
+	}
+}
+
+/* Judges the header line at the beginning of src. False: not enough to tell. */
+static bool
+judge_header_line(struct scan *scan, const char *src, size_t len, bool last)
+{
+	if (src[0] == ' ' || src[0] == '\t')
+		return true; /* folded: as the line before */
+	if (len < LOOK_AHEAD && !last && memchr(src, '\n', len) == NULL)
+		return false;
+	scan->skipped = is_rewritten(src, len);
+	if ((scan->signs & SIGN_FIRST) != 0)
+		look_for_signs(scan, src, len);
+	return true;
+}
+
+/* The headers end at an empty line; perhaps the message does as well. */
+static size_t
+end_headers(struct scan *scan, const char *src, size_t len, size_t empty, bool last)
+{
+	switch (ends_here(src, len, empty, last)) {
+	case FROM_UNDECIDED:
+		return 0;
+	case FROM_YES:
+		return cut_here(scan, scan->at, empty);
+	case FROM_NO:
+	default:
+		wire_count(&scan->wire, src, empty);
+		scan->line_start = true;
+		scan->state = IN_BODY;
+		return empty;
+	}
+}
+
+static size_t
+in_header_line(struct scan *scan, const char *src, size_t len, bool last)
+{
+	const char *lf = memchr(src, '\n', len);
+	size_t taken = lf != NULL ? (size_t)(lf + 1 - src) : len;
+
+	(void)last;
+	wire_count(&scan->wire, src, taken);
+	if (!scan->skipped)
+		hash_header(scan, src, taken);
+	scan->state = lf != NULL ? AT_HEADER_LINE : IN_HEADER_LINE;
+	return taken;
+}
+
+static size_t
+at_header_line(struct scan *scan, const char *src, size_t len, bool last)
+{
+	size_t empty = empty_line(src, len);
+
+	if (empty > 0)
+		return end_headers(scan, src, len, empty, last);
+	if (!judge_header_line(scan, src, len, last))
+		return 0;
+	return in_header_line(scan, src, len, last);
+}
+
+/* Where the first "F" behind an LF stands at or after from; len if nowhere. */
+static size_t
+find_candidate(const char *src, size_t len, size_t from)
+{
+	size_t i = from;
+
+	while (i + 64 <= len) {
+		unsigned char any = 0;
+
+		for (size_t j = 0; j < 64; j++) {
+			any |= (unsigned char)((src[i + j] == 'F') &
+			                       (src[i + j - 1] == '\n'));
+		}
+		if (any != 0)
+			break;
+		i += 64;
+	}
+	for (; i < len; i++) {
+		if (src[i] == 'F' && src[i - 1] == '\n')
+			return i;
+	}
+	return len;
+}
+
+/*
+ * The length of the empty line that ends at src[end], 0 if there is none;
+ * line_start: src begins a line.
+ */
+static size_t
+empty_line_before(const char *src, size_t end, bool line_start)
+{
+	size_t n = trailing_line_end(src, end);
+
+	if (n == 0 || src[end - 1] != '\n')
+		return 0;
+	if (end == n)
+		return line_start ? n : 0;
+	return src[end - n - 1] == '\n' ? n : 0;
+}
+
+/* What of the end of src may be an empty line whose rest is still to come. */
+static size_t
+undecided(const char *src, size_t len, bool line_start)
+{
+	size_t n = empty_line_before(src, len, line_start);
+	bool at_line = len > 1 ? src[len - 2] == '\n' : line_start;
+
+	if (n > 0)
+		return n;
+	return src[len - 1] == '\r' && at_line ? 1 : 0;
+}
+
+/* Takes len octets of the body. */
+static size_t
+take_body(struct scan *scan, const char *src, size_t len)
+{
+	if (len > 0) {
+		wire_count(&scan->wire, src, len);
+		hash_body(scan, src, len);
+		scan->line_start = src[len - 1] == '\n';
+	}
+	return len;
+}
+
+static size_t
+in_body(struct scan *scan, const char *src, size_t len, bool last)
+{
+	bool line_start = scan->line_start;
+	size_t i = 1, empty, rest;
+
+	while ((i = find_candidate(src, len, i)) < len) {
+		empty = empty_line_before(src, i, line_start);
+		if (empty > 0) {
+			enum from_verdict verdict =
+			    from_line(src + i, len - i, last);
+
+			if (verdict != FROM_NO)
+				take_body(scan, src, i - empty);
+			if (verdict == FROM_YES)
+				return i - empty +
+				       cut_here(scan, scan->at + i - empty, empty);
+			if (verdict == FROM_UNDECIDED)
+				return i - empty;
+		}
+		i++;
+	}
+	rest = undecided(src, len, line_start);
+	if (!last)
+		return take_body(scan, src, len - rest);
+	if (rest > 0 && src[len - 1] != '\n')
+		rest = 0;
+	take_body(scan, src, len - rest);
+	if (rest > 0)
+		cut_here(scan, scan->at + len - rest, rest);
+	return len;
+}
+
+static size_t (*const takers[STATES])(struct scan *, const char *, size_t, bool) = {
+    [AT_START] = at_start,
+    [IN_FROM_LINE] = in_from_line,
+    [AT_HEADER_LINE] = at_header_line,
+    [IN_HEADER_LINE] = in_header_line,
+    [IN_BODY] = in_body,
+};
+
+/* Takes what can be judged; returns how many octets that are. */
+static size_t
+take(struct scan *scan, const char *src, size_t len, bool last)
+{
+	size_t done = 0, taken;
+	enum state before;
+
+	do {
+		if (done == len || scan->error != MD_OK)
+			return len;
+		before = scan->state;
+		taken = takers[before](scan, src + done, len - done, last);
+		done += taken;
+		scan->at += taken;
+	} while (taken > 0 || scan->state != before);
+	return done;
+}
+
+enum md_error
+scan_feed(struct scan *scan, const char *src, size_t len)
+{
+	char joined[JOIN_MAX];
+	size_t fresh, taken, done = 0;
+
+	if (scan->carried > 0) {
+		fresh = len < CARRY_MAX ? len : CARRY_MAX;
+		memcpy(joined, scan->carry, scan->carried);
+		memcpy(joined + scan->carried, src, fresh);
+		taken = take(scan, joined, scan->carried + fresh, false);
+		if (taken < scan->carried) {
+			/* all of src is in joined: a longer one would be judged */
+			scan->carried += fresh - taken;
+			memcpy(scan->carry, joined + taken, scan->carried);
+			return scan->error;
+		}
+		done = taken - scan->carried;
+		scan->carried = 0;
+	}
+	done += take(scan, src + done, len - done, false);
+	scan->carried = len - done;
+	memcpy(scan->carry, src + done, scan->carried);
+	return scan->error;
+}
+
+enum md_error
+scan_finish(struct scan *scan)
+{
+	if (scan->carried > 0)
+		take(scan, scan->carry, scan->carried, true);
+	scan->carried = 0;
+	if (scan->error != MD_OK || scan->state == AT_START)
+		return scan->error;
+	if (scan->at == scan->now.start)
+		return MD_OK; /* the last message ended with its separator */
+	end_message(scan, scan->at, 0);
+	return scan->error;
+}
