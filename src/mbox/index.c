@@ -1,0 +1,264 @@
+/*
+ * The index. Runs inside the session; the file is the session's own, and is
+ * checked as if it were not.
+ *
+ * One header, then the records of the messages, then those of the kinds that
+ * are gone, all of 64 octets in the byte order of the machine. The header
+ * holds a checksum of all records and one of itself. Nothing is synced and
+ * the order of writing does not matter: whatever a crash leaves, the
+ * checksums belong together or the index is not there.
+ */
+#include "index.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define INDEX_VERSION 1
+#define CHUNK 1024 /* records written at once */
+
+/* A coarse clock may stamp two changes within this time alike. */
+#define SETTLE_NS 20000000
+
+static const char magic[8] = "poplar\x1aI";
+
+/* No padding: the checksum covers all of it. */
+struct header {
+	char magic[8];
+	uint32_t version, trusted;
+	uint32_t count, gone_count;
+	uint32_t last, zero;
+	uint64_t device, inode, size;
+	int64_t mtime_sec, mtime_nsec, ctime_sec, ctime_nsec;
+	int64_t taken;
+	uint64_t end;
+	uint64_t records_sum, header_sum;
+};
+
+_Static_assert(sizeof(struct header) == 120, "the header of the index");
+
+static uint64_t
+header_sum(const struct header *header)
+{
+	return XXH3_64bits(header, offsetof(struct header, header_sum));
+}
+
+static bool
+read_header(int fd, struct header *header)
+{
+	return disk_read(fd, header, sizeof(*header), 0) ==
+	           (ssize_t)sizeof(*header) &&
+	       memcmp(header->magic, magic, sizeof(magic)) == 0 &&
+	       header->version == INDEX_VERSION &&
+	       header->header_sum == header_sum(header) &&
+	       header->last <= header->count &&
+	       header->gone_count <= TABLE_GONE_MAX &&
+	       header->end <= header->size && header->size <= INT64_MAX;
+}
+
+/* Whether messages lie one behind the other, up to the end. */
+static bool
+is_in_order(const struct table *table)
+{
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < table->count; i++) {
+		const struct message *message = &table->messages[i];
+
+		if ((i > 0 && message->start <= at) || message->start >= table->end)
+			return false;
+		if ((message->flags & ~MESSAGE_STORED) != 0 || message->epoch != 0)
+			return false;
+		at = message->start + (message->flags & MESSAGE_SEPARATOR);
+	}
+	return table->count == 0 || at <= table->end;
+}
+
+/* 1: read and right, 0: not, -1: no memory. */
+static int
+read_records(int fd, const struct header *header, struct table *table)
+{
+	size_t count = header->count, gone = header->gone_count;
+	const size_t size = sizeof(struct message), total = (count + gone) * size;
+	struct disk_stat stat;
+
+	if (disk_stat(fd, &stat) == -1 ||
+	    (uint64_t)stat.size < sizeof(*header) + (uint64_t)total)
+		return 0;
+	if (total == 0)
+		return header->records_sum == XXH3_64bits(NULL, 0);
+	table->messages = malloc(total);
+	table->gone = gone > 0 ? calloc(gone, size) : NULL;
+	if (table->messages == NULL || (gone > 0 && table->gone == NULL))
+		return -1;
+	if (disk_read(fd, table->messages, total, sizeof(*header)) !=
+	        (ssize_t)total ||
+	    XXH3_64bits(table->messages, total) != header->records_sum)
+		return 0;
+	if (gone > 0)
+		memcpy(table->gone, table->messages + count, gone * size);
+	table->count = header->count;
+	table->room = header->count + header->gone_count;
+	table->gone_count = header->gone_count;
+	return 1;
+}
+
+static void
+unpack(const struct header *header, struct index_facts *facts)
+{
+	facts->stat = (struct disk_stat){
+	    .device = header->device,
+	    .inode = header->inode,
+	    .links = 1,
+	    .size = (off_t)header->size,
+	    .mtime_sec = header->mtime_sec,
+	    .mtime_nsec = header->mtime_nsec,
+	    .ctime_sec = header->ctime_sec,
+	    .ctime_nsec = header->ctime_nsec,
+	    .regular = true,
+	};
+	facts->taken = header->taken;
+	facts->last = header->last;
+	facts->trusted = header->trusted == 1;
+}
+
+enum md_error
+index_load(int fd, struct table *table, struct index_facts *factsp)
+{
+	struct header header;
+	int outcome;
+
+	*factsp = (struct index_facts){0};
+	*table = (struct table){0};
+	if (!read_header(fd, &header))
+		return MD_OK;
+	outcome = read_records(fd, &header, table);
+	table->end = header.end;
+	if (outcome == 1 && is_in_order(table)) {
+		unpack(&header, factsp);
+		return MD_OK;
+	}
+	table_clear(table);
+	return outcome == -1 ? MD_NO_MEMORY : MD_OK;
+}
+
+bool
+index_same_state(const struct disk_stat *a, const struct disk_stat *b)
+{
+	return a->device == b->device && a->inode == b->inode &&
+	       a->links == b->links && a->size == b->size &&
+	       a->mtime_sec == b->mtime_sec && a->mtime_nsec == b->mtime_nsec &&
+	       a->ctime_sec == b->ctime_sec && a->ctime_nsec == b->ctime_nsec;
+}
+
+int64_t
+index_unsettled(const struct disk_stat *stat, int64_t taken)
+{
+	int64_t settled;
+
+	if (__builtin_mul_overflow(
+	        stat->ctime_sec, (int64_t)1000000000, &settled) ||
+	    __builtin_add_overflow(settled, stat->ctime_nsec + SETTLE_NS, &settled))
+		return INT64_MAX;
+	return taken < settled ? settled - taken : 0;
+}
+
+enum index_match
+index_compare(const struct index_facts *facts, const struct disk_stat *now)
+{
+	if (!facts->trusted)
+		return INDEX_NOTHING;
+	if (index_same_state(&facts->stat, now))
+		return index_unsettled(now, facts->taken) == 0 ? INDEX_EXACT
+		                                               : INDEX_NOTHING;
+	if (facts->stat.device == now->device && facts->stat.inode == now->inode &&
+	    facts->stat.size < now->size)
+		return INDEX_PREFIX;
+	return INDEX_NOTHING;
+}
+
+static void
+pack(const struct index_facts *facts, struct header *header)
+{
+	memcpy(header->magic, magic, sizeof(magic));
+	header->version = INDEX_VERSION;
+	header->trusted = facts->trusted ? 1 : 0;
+	header->last = facts->last;
+	header->device = facts->stat.device;
+	header->inode = facts->stat.inode;
+	header->size = (uint64_t)facts->stat.size;
+	header->mtime_sec = facts->stat.mtime_sec;
+	header->mtime_nsec = facts->stat.mtime_nsec;
+	header->ctime_sec = facts->stat.ctime_sec;
+	header->ctime_nsec = facts->stat.ctime_nsec;
+	header->taken = facts->taken;
+	header->header_sum = header_sum(header);
+}
+
+/* Writes records from an index on, all of them into the checksum. */
+static int
+write_records(int fd, const struct table *table, uint32_t from, uint64_t *sump)
+{
+	const size_t size = sizeof(struct message);
+	const uint64_t total = (uint64_t)table->count + table->gone_count;
+	struct message *chunk = malloc(CHUNK * size);
+	XXH3_state_t *sum = XXH3_createState();
+	int result = -1;
+
+	if (chunk == NULL || sum == NULL)
+		goto out;
+	XXH3_64bits_reset(sum);
+	for (uint64_t done = 0, n = 0; done < total; done += n) {
+		for (n = 0; n < CHUNK && done + n < total; n++) {
+			uint64_t i = done + n;
+
+			chunk[n] = i < table->count ? table->messages[i]
+			                            : table->gone[i - table->count];
+			chunk[n].flags &= MESSAGE_STORED;
+			chunk[n].epoch = 0;
+		}
+		XXH3_64bits_update(sum, chunk, n * size);
+		if (done + n > from &&
+		    disk_write(fd, chunk, n * size,
+		        (off_t)(sizeof(struct header) + done * size)) == -1)
+			goto out;
+	}
+	*sump = XXH3_64bits_digest(sum);
+	result = disk_truncate(fd, (off_t)(sizeof(struct header) + total * size));
+out:
+	free(chunk);
+	XXH3_freeState(sum);
+	return result;
+}
+
+void
+index_save(int fd, const struct table *table, const struct index_facts *facts,
+    uint32_t from)
+{
+	struct header header = {
+	    .count = table->count,
+	    .gone_count = table->gone_count,
+	    .end = table->end,
+	};
+
+	if (write_records(fd, table, from, &header.records_sum) == -1)
+		goto fail;
+	pack(facts, &header);
+	if (disk_write(fd, &header, sizeof(header), 0) == 0)
+		return;
+fail:
+	disk_truncate(fd, 0);
+}
+
+void
+index_save_facts(int fd, const struct index_facts *facts)
+{
+	struct header header;
+
+	if (!read_header(fd, &header))
+		return;
+	pack(facts, &header);
+	if (disk_write(fd, &header, sizeof(header), 0) == -1)
+		disk_truncate(fd, 0);
+}

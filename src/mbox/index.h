@@ -1,0 +1,55 @@
+/*
+ * The index: the message table on disk, and of which state of the maildrop it
+ * speaks. A cache: it may be deleted or damaged at any time.
+ */
+#ifndef POPLAR_MBOX_INDEX_H
+#define POPLAR_MBOX_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "disk.h"
+#include "maildrop.h"
+#include "table.h"
+
+/* What the index knows besides its messages. */
+struct index_facts {
+	struct disk_stat stat; /* of the maildrop, before it was read */
+	int64_t taken;         /* disk_clock() at that moment */
+	uint32_t last;         /* for LAST */
+	bool trusted;          /* false: good for unique-ids only */
+};
+
+/* What the index can vouch for in the maildrop as it is now. */
+enum index_match {
+	INDEX_NOTHING, /* only unique-ids */
+	INDEX_PREFIX,  /* the maildrop may just have grown */
+	INDEX_EXACT    /* it is the same, and the record had settled */
+};
+
+/*
+ * Reads the index. Whatever is wrong with it, the outcome is MD_OK with an
+ * empty table and facts that are not trusted; MD_NO_MEMORY is the only error.
+ */
+enum md_error index_load(int fd, struct table *table, struct index_facts *factsp);
+
+enum index_match
+index_compare(const struct index_facts *facts, const struct disk_stat *now);
+
+/* Whether two looks at a maildrop saw the same file in the same state. */
+bool index_same_state(const struct disk_stat *a, const struct disk_stat *b);
+
+/* Nanoseconds until a record of this state would be settled; 0: it is. */
+int64_t index_unsettled(const struct disk_stat *stat, int64_t taken);
+
+/*
+ * Writes the index; the messages before from are known to lie there as they
+ * are. A failure leaves no index at all.
+ */
+void index_save(int fd, const struct table *table, const struct index_facts *facts,
+    uint32_t from);
+
+/* Changes only what is told of the maildrop: facts->last, facts->trusted. */
+void index_save_facts(int fd, const struct index_facts *facts);
+
+#endif

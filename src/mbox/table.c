@@ -1,0 +1,87 @@
+/*
+ * The message table. Runs inside the session. Grows by half of its size, so
+ * that a message costs little more than its record.
+ */
+#include "table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_ROOM 16
+
+uint64_t
+table_next(const struct table *table, uint32_t index)
+{
+	return index + 1 < table->count ? table->messages[index + 1].start
+	                                : table->end;
+}
+
+uint64_t
+table_end(const struct table *table, uint32_t index)
+{
+	return table_next(table, index) -
+	       (table->messages[index].flags & MESSAGE_SEPARATOR);
+}
+
+static enum md_error
+grow(struct table *table)
+{
+	uint64_t room = table->room + table->room / 2 + FIRST_ROOM;
+	struct message *more;
+
+	if (room > UINT32_MAX)
+		return MD_TOO_BIG;
+	more = reallocarray(table->messages, room, sizeof(*more));
+	if (more == NULL)
+		return MD_NO_MEMORY;
+	table->messages = more;
+	table->room = (uint32_t)room;
+	return MD_OK;
+}
+
+enum md_error
+table_add(struct table *table, const struct scan_message *found)
+{
+	struct message *message;
+	enum md_error error;
+
+	if (table->count == table->room && (error = grow(table)) != MD_OK)
+		return error;
+	message = &table->messages[table->count++];
+	*message = (struct message){
+	    .start = found->start,
+	    .octets = found->octets,
+	    .flags = (uint32_t)(found->next - found->end),
+	};
+	memcpy(message->header, found->header, SCAN_HASH);
+	memcpy(message->body, found->body, SCAN_HASH);
+	table->end = found->next;
+	return MD_OK;
+}
+
+bool
+table_is(
+    const struct table *table, uint32_t index, const struct scan_message *found)
+{
+	const struct message *message = &table->messages[index];
+
+	return message->start == found->start && message->octets == found->octets &&
+	       table_end(table, index) == found->end &&
+	       memcmp(message->header, found->header, SCAN_HASH) == 0 &&
+	       memcmp(message->body, found->body, SCAN_HASH) == 0;
+}
+
+bool
+table_same_kind(const struct message *a, const struct message *b)
+{
+	return memcmp(a->body, b->body, SCAN_HASH) == 0 &&
+	       memcmp(a->header, b->header, SCAN_HASH) == 0;
+}
+
+void
+table_clear(struct table *table)
+{
+	free(table->messages);
+	free(table->gone);
+	*table = (struct table){0};
+}
