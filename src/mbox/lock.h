@@ -1,0 +1,34 @@
+/*
+ * The locks of a maildrop against other programs: fcntl, then the dotlock.
+ */
+#ifndef POPLAR_MBOX_LOCK_H
+#define POPLAR_MBOX_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "maildrop.h"
+
+struct lock {
+	int mbox;
+	bool exclusive;
+	bool keep; /* lock_drop() does nothing */
+	bool held;
+	uint32_t wait_ms;
+	const struct md_host *host; /* borrowed */
+};
+
+/*
+ * Takes both, waiting up to wait_ms; MD_OK at once if they are held. MD_BUSY,
+ * MD_REFUSED, MD_CHANGED (the path names another file), MD_STOPPED, MD_IO:
+ * then none is held.
+ */
+enum md_error lock_take(struct lock *lock);
+
+/* Gives both up, in the opposite order, unless they are to be kept. */
+void lock_drop(struct lock *lock);
+
+/* Gives both up in any case. */
+void lock_end(struct lock *lock);
+
+#endif

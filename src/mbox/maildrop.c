@@ -1,0 +1,188 @@
+/*
+ * A maildrop: opening, closing, and what is answered from the table alone.
+ * Runs inside the session, on descriptors that it was handed.
+ */
+#include "maildrop.h"
+
+#include <stdlib.h>
+
+#include "cut.h"
+#include "state.h"
+#include "uidl.h"
+
+static const char *const error_names[MD_ERRORS] = {
+    [MD_OK] = "ok",
+    [MD_BUSY] = "busy",
+    [MD_CHANGED] = "changed",
+    [MD_FORMAT] = "format",
+    [MD_TOO_BIG] = "too-big",
+    [MD_READ_ONLY] = "read-only",
+    [MD_NO_SPACE] = "no-space",
+    [MD_NO_MEMORY] = "no-memory",
+    [MD_IO] = "io",
+    [MD_REFUSED] = "refused",
+    [MD_PENDING] = "pending",
+    [MD_STOPPED] = "stopped",
+};
+
+const char *
+md_error_name(enum md_error error)
+{
+	return (unsigned)error < MD_ERRORS ? error_names[error] : "unknown";
+}
+
+/* Finishes what an earlier session left, if it left anything. */
+static enum md_error
+recover(struct maildrop *md)
+{
+	enum md_recovery recovery = MD_RECOVERY_NONE;
+	enum md_error error = update_recover(&md->fds, &md->host, &recovery);
+
+	md->stats.recovered = recovery == MD_RECOVERY_DONE;
+	md->stats.conflict = recovery == MD_RECOVERY_CONFLICT;
+	return error;
+}
+
+static enum md_error
+take_stock(struct maildrop *md)
+{
+	enum md_error error;
+
+	if (md->fds.mbox == -1)
+		return recover(md);
+	error = lock_take(&md->lock);
+	if (error == MD_OK)
+		error = recover(md);
+	if (error == MD_OK)
+		error = survey(md);
+	if (error == MD_OK && md->fds.writable)
+		cut_prepare(md->fds.journal);
+	lock_drop(&md->lock);
+	return error;
+}
+
+enum md_error
+maildrop_open(const struct md_fds *fds, const struct md_limits *limits,
+    const struct md_host *host, struct maildrop **mdp)
+{
+	struct maildrop *md = calloc(1, sizeof(*md));
+	enum md_error error;
+
+	*mdp = NULL;
+	if (md == NULL)
+		return MD_NO_MEMORY;
+	md->fds = *fds;
+	md->limits = *limits;
+	md->host = *host;
+	md->lock = (struct lock){
+	    .mbox = fds->mbox,
+	    .exclusive = fds->writable,
+	    .keep = limits->lock_session,
+	    .wait_ms = limits->lock_wait_ms,
+	    .host = &md->host,
+	};
+	error = take_stock(md);
+	if (error != MD_OK) {
+		maildrop_close(md);
+		return error;
+	}
+	/* a session that reads nothing needs no block */
+	free(md->block);
+	md->block = NULL;
+	md->last = md->stats.last;
+	maildrop_undelete_all(md);
+	*mdp = md;
+	return MD_OK;
+}
+
+void
+maildrop_close(struct maildrop *md)
+{
+	if (md == NULL)
+		return;
+	lock_end(&md->lock);
+	table_clear(&md->table);
+	scan_free(md->scan);
+	free(md->block);
+	free(md);
+}
+
+void
+maildrop_stats(const struct maildrop *md, struct md_stats *statsp)
+{
+	*statsp = md->stats;
+}
+
+bool
+maildrop_writable(const struct maildrop *md)
+{
+	return md->fds.writable;
+}
+
+uint32_t
+maildrop_count(const struct maildrop *md)
+{
+	return md->table.count;
+}
+
+uint32_t
+maildrop_live(const struct maildrop *md)
+{
+	return md->live;
+}
+
+uint64_t
+maildrop_octets(const struct maildrop *md)
+{
+	return md->octets;
+}
+
+uint64_t
+maildrop_size(const struct maildrop *md, uint32_t number)
+{
+	return md->table.messages[number - 1].octets;
+}
+
+void
+maildrop_uid(const struct maildrop *md, uint32_t number, char uid[MD_UID_MAX + 1])
+{
+	uidl_format(&md->table.messages[number - 1], uid);
+}
+
+bool
+maildrop_is_deleted(const struct maildrop *md, uint32_t number)
+{
+	return (md->table.messages[number - 1].flags & MESSAGE_DELETED) != 0;
+}
+
+enum md_error
+maildrop_delete(struct maildrop *md, uint32_t number)
+{
+	struct message *message = &md->table.messages[number - 1];
+
+	if (!md->fds.writable)
+		return MD_READ_ONLY;
+	if ((message->flags & MESSAGE_DELETED) == 0) {
+		message->flags |= MESSAGE_DELETED;
+		md->live--;
+		md->octets -= message->octets;
+	}
+	return MD_OK;
+}
+
+void
+maildrop_undelete_all(struct maildrop *md)
+{
+	md->live = md->table.count;
+	md->octets = 0;
+	for (uint32_t i = 0; i < md->table.count; i++) {
+		md->table.messages[i].flags &= ~MESSAGE_DELETED;
+		md->octets += md->table.messages[i].octets;
+	}
+}
+
+void
+maildrop_set_last(struct maildrop *md, uint32_t number)
+{
+	md->last = number;
+}

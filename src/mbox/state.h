@@ -1,0 +1,85 @@
+/*
+ * A maildrop from inside: the struct behind maildrop.h, and what its parts
+ * (survey, verify, read, update) do for each other.
+ */
+#ifndef POPLAR_MBOX_STATE_H
+#define POPLAR_MBOX_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "disk.h"
+#include "index.h"
+#include "lock.h"
+#include "maildrop.h"
+#include "scan.h"
+#include "table.h"
+#include "wire.h"
+
+/* Octets of the maildrop that are read at once. */
+#define BLOCK_SIZE (256U * 1024)
+
+/* The message that is being sent. */
+struct reading {
+	bool open;
+	bool in_from_line; /* which is not sent */
+	bool comparing;    /* the scanner is fed along */
+	bool finished;     /* all is out; result is what the end is to be */
+	enum md_error result;
+	uint32_t index;
+	uint64_t at, end,
+	    next; /* next octet to read; behind the message; behind its separator */
+	size_t pos, len; /* what is left in the block */
+	struct wire wire;
+};
+
+struct maildrop {
+	struct md_fds fds;
+	struct md_limits limits;
+	struct md_host host;
+	struct md_stats stats;
+	struct lock lock;
+	struct table table;
+	struct index_facts facts; /* as they lie in the index */
+	struct disk_stat stat;    /* the maildrop at the last look */
+	uint32_t epoch; /* looks that found it changed; a message holds the one
+	                     in which its octets were last known to be right */
+	uint32_t exact; /* so many messages a settled exact match vouches for */
+	uint32_t live;  /* not marked as deleted: messages, octets */
+	uint64_t octets;
+	uint32_t last;
+	struct scan *scan;
+	char *block; /* BLOCK_SIZE, NULL until it is needed */
+	struct reading reading;
+};
+
+/* survey.c: what is in the maildrop. Both locks are held. */
+enum md_error survey(struct maildrop *md);
+
+/* verify.c */
+
+/* Gets block and scanner. MD_NO_MEMORY. */
+enum md_error verify_prepare(struct maildrop *md);
+
+/* Scans [from, to). MD_CHANGED: the file ends before. */
+enum md_error verify_scan(
+    struct maildrop *md, uint64_t from, uint64_t to, const struct scan_sink *sink);
+
+/* Looks whether the maildrop has changed, and notes it. MD_CHANGED: it is gone. */
+enum md_error verify_look(struct maildrop *md);
+
+/* Hashes the messages from first to last. MD_CHANGED: not what they were. */
+enum md_error verify_messages(struct maildrop *md, uint32_t first, uint32_t last);
+
+/* Whether a message's octets are known to be right. */
+bool verify_is_known(const struct maildrop *md, uint32_t index);
+
+/* A mismatch was found: the next login scans everything. Returns MD_CHANGED. */
+enum md_error verify_distrust(struct maildrop *md);
+
+/* update.c: finishes an interrupted UPDATE; both locks are held. */
+enum md_error update_recover(
+    struct md_fds *fds, const struct md_host *host, enum md_recovery *recoveryp);
+
+#endif

@@ -1,0 +1,300 @@
+/*
+ * UPDATE (RFC 1725 section 6): which octets go. How they go without being
+ * lost is cut.h. Runs inside the session.
+ *
+ * A message goes from its From_ line to the next one. It goes only if its
+ * octets were hashed in this session or a settled record vouches for them;
+ * if the file has changed since, all from the first one that goes is hashed
+ * again. What was delivered meanwhile stays, and must begin with a From_ line
+ * if the message before it goes.
+ */
+#include <stdlib.h>
+
+#include "cut.h"
+#include "from.h"
+#include "state.h"
+#include "uidl.h"
+
+static bool
+is_going(const struct maildrop *md, uint32_t index)
+{
+	return (md->table.messages[index].flags & MESSAGE_DELETED) != 0;
+}
+
+/* Whether nothing needs to be read of a message for what is to happen to it. */
+static bool
+is_certain(const struct maildrop *md, uint32_t index)
+{
+	if (!verify_is_known(md, index))
+		return false;
+	return !is_going(md, index) || index < md->exact ||
+	       (md->table.messages[index].flags & MESSAGE_HASHED) != 0;
+}
+
+/* Hashes, in runs, all messages from first on that are not certain. */
+static enum md_error
+make_certain(struct maildrop *md, uint32_t first)
+{
+	enum md_error error = MD_OK;
+
+	for (uint32_t i = first, end; i < md->table.count && error == MD_OK;
+	     i = end) {
+		for (end = i; end < md->table.count && !is_certain(md, end);)
+			end++;
+		if (end > i)
+			error = verify_messages(md, i, end - 1);
+		else
+			end++;
+	}
+	return error;
+}
+
+/* What was delivered behind the last message must be able to stand alone. */
+static enum md_error
+check_arrivals(struct maildrop *md)
+{
+	char line[FROM_LINE_MAX];
+	const off_t end = (off_t)md->table.end;
+	ssize_t got;
+
+	if (md->stat.size == end || !is_going(md, md->table.count - 1))
+		return MD_OK;
+	got = disk_read(md->fds.mbox, line, sizeof(line), end);
+	if (got == -1)
+		return MD_IO;
+	return from_line(line, (size_t)got, true) == FROM_YES ? MD_OK : MD_CHANGED;
+}
+
+static enum md_error
+verify(struct maildrop *md, uint32_t first)
+{
+	enum md_error error = verify_look(md);
+
+	if (error == MD_OK && (uint64_t)md->stat.size < md->table.end)
+		error = verify_distrust(md);
+	if (error == MD_OK)
+		error = make_certain(md, first);
+	if (error == MD_OK)
+		error = check_arrivals(md);
+	return error;
+}
+
+/* Ascending spans of all that stays behind first; NULL: no memory. */
+static struct span *
+spans_to_keep(const struct maildrop *md, uint32_t first, size_t *countp)
+{
+	const uint32_t count = md->table.count;
+	struct span *keep;
+	size_t n = 0;
+
+	for (uint32_t i = first; i < count; i++)
+		n += is_going(md, i);
+	keep = calloc(n + 1, sizeof(*keep));
+	if (keep == NULL)
+		return NULL;
+	n = 0;
+	for (uint32_t i = first, end; i < count; i = end) {
+		for (end = i; end < count && !is_going(md, end);)
+			end++;
+		if (end > i)
+			keep[n++] =
+			    (struct span){(off_t)md->table.messages[i].start,
+			        (off_t)table_next(&md->table, end - 1)};
+		else
+			end++;
+	}
+	if (md->stat.size > (off_t)md->table.end && n > 0 &&
+	    keep[n - 1].end == (off_t)md->table.end)
+		keep[n - 1].end = md->stat.size;
+	else if (md->stat.size > (off_t)md->table.end)
+		keep[n++] = (struct span){(off_t)md->table.end, md->stat.size};
+	*countp = n;
+	return keep;
+}
+
+static enum md_error
+commit(struct maildrop *md, uint32_t first)
+{
+	size_t count;
+	struct span *keep = spans_to_keep(md, first, &count);
+	const struct cut cut = {
+	    .mbox = md->fds.mbox,
+	    .journal = md->fds.journal,
+	    .size = md->stat.size,
+	    .keep = keep,
+	    .count = count,
+	    .from = (off_t)md->table.messages[first].start,
+	};
+	enum md_error error;
+
+	if (keep == NULL)
+		return MD_NO_MEMORY;
+	error = cut_commit(&cut);
+	free(keep);
+	return error;
+}
+
+/*
+ * Tells the index which messages are about to go, where copies could be
+ * mistaken for each other if this session died between the cut and its end.
+ */
+static void
+announce(struct maildrop *md)
+{
+	bool copies = false;
+
+	for (uint32_t i = 0; i < md->table.count; i++) {
+		struct message *message = &md->table.messages[i];
+
+		message->flags &= ~MESSAGE_GOING;
+		if (is_going(md, i)) {
+			message->flags |= MESSAGE_GOING;
+			copies |= message->used > 0;
+		}
+	}
+	if (copies)
+		index_save(md->fds.index, &md->table, &md->facts, 0);
+}
+
+/* Takes the messages that are gone out of the table. Returns how many. */
+static uint32_t
+compact(struct maildrop *md)
+{
+	struct table *table = &md->table;
+	const uint32_t count = table->count;
+	const uint64_t end = table->end;
+	uint64_t gone = 0, next;
+	uint32_t kept = 0, last = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct message message = table->messages[i];
+
+		next = i + 1 < count ? table->messages[i + 1].start : end;
+		if ((message.flags & MESSAGE_DELETED) != 0) {
+			gone += next - message.start;
+			continue;
+		}
+		message.start -= gone;
+		message.flags &= MESSAGE_SEPARATOR;
+		message.epoch = md->epoch;
+		table->messages[kept++] = message;
+		if (i < md->last)
+			last = kept;
+	}
+	table->count = kept;
+	table->end = end - gone;
+	md->last = last;
+	return count - kept;
+}
+
+/*
+ * Waits under the locks until no later change of the file can bear the same
+ * time as ours, and looks at it again: only then can the index be believed.
+ */
+static void
+settle(struct maildrop *md)
+{
+	int64_t left;
+
+	if (disk_stat(md->fds.mbox, &md->stat) == -1) {
+		md->facts.trusted = false;
+		return;
+	}
+	md->facts.stat = md->stat;
+	left = index_unsettled(&md->stat, disk_clock());
+	if (md->table.count > 0 && left > 0 && left <= 1000000000)
+		md->host.pause(md->host.ctx, (unsigned)(left / 1000000 + 1));
+	md->facts.taken = disk_clock();
+	if (verify_look(md) != MD_OK ||
+	    !index_same_state(&md->facts.stat, &md->stat))
+		md->facts.trusted = false;
+}
+
+static void
+finish(struct maildrop *md, uint32_t *removedp)
+{
+	const bool numbered = uidl_retire(&md->table) == MD_OK;
+
+	*removedp = compact(md);
+	md->facts.last = md->last;
+	md->facts.trusted = numbered;
+	md->exact = 0;
+	settle(md);
+	index_save(md->fds.index, &md->table, &md->facts, 0);
+	maildrop_undelete_all(md);
+}
+
+enum md_error
+maildrop_update(struct maildrop *md, uint32_t *removedp)
+{
+	uint32_t first = 0;
+	enum md_error error;
+
+	*removedp = 0;
+	md->reading = (struct reading){0};
+	if (md->last != md->facts.last && md->fds.mbox != -1) {
+		md->facts.last = md->last;
+		index_save_facts(md->fds.index, &md->facts);
+	}
+	if (md->live == md->table.count)
+		return MD_OK;
+	while (!is_going(md, first))
+		first++;
+	error = lock_take(&md->lock);
+	if (error != MD_OK)
+		return error;
+	error = verify(md, first);
+	if (error == MD_OK) {
+		announce(md);
+		error = commit(md, first);
+	}
+	if (error == MD_OK)
+		finish(md, removedp);
+	lock_drop(&md->lock);
+	return error;
+}
+
+enum md_error
+update_recover(
+    struct md_fds *fds, const struct md_host *host, enum md_recovery *recoveryp)
+{
+	struct disk_stat journal;
+	enum md_error error;
+
+	*recoveryp = MD_RECOVERY_NONE;
+	if (disk_stat(fds->journal, &journal) == -1)
+		return MD_IO;
+	if (journal.size == 0)
+		return MD_OK;
+	if (fds->mbox != -1 && !fds->writable)
+		return MD_PENDING;
+	error = cut_recover(fds->mbox, fds->journal, recoveryp);
+	if (error != MD_OK || *recoveryp != MD_RECOVERY_CONFLICT)
+		return error;
+	fds->journal = host->set_aside(host->ctx);
+	return fds->journal != -1 ? MD_OK : MD_PENDING;
+}
+
+enum md_error
+maildrop_recover(const struct md_fds *fds, const struct md_limits *limits,
+    const struct md_host *host, enum md_recovery *recoveryp)
+{
+	struct md_fds mine = *fds;
+	struct lock lock = {
+	    .mbox = fds->mbox,
+	    .exclusive = fds->writable,
+	    .wait_ms = limits->lock_wait_ms,
+	    .host = host,
+	};
+	enum md_error error;
+
+	*recoveryp = MD_RECOVERY_NONE;
+	if (fds->mbox == -1)
+		return update_recover(&mine, host, recoveryp);
+	error = lock_take(&lock);
+	if (error != MD_OK)
+		return error;
+	error = update_recover(&mine, host, recoveryp);
+	lock_end(&lock);
+	return error;
+}

@@ -1,0 +1,112 @@
+/*
+ * Is the maildrop still what was scanned? Runs inside the session.
+ *
+ * Every look at the file that finds its state changed begins a new epoch. In
+ * a new epoch nothing that was known of any message holds until the scanner
+ * has seen its octets again, under the locks, and has found the same message:
+ * same place, same end, same hashes, same size.
+ */
+#include "state.h"
+
+#include <stdlib.h>
+
+enum md_error
+verify_prepare(struct maildrop *md)
+{
+	if (md->block == NULL)
+		md->block = malloc(BLOCK_SIZE);
+	if (md->scan == NULL)
+		md->scan = scan_new();
+	return md->block != NULL && md->scan != NULL ? MD_OK : MD_NO_MEMORY;
+}
+
+enum md_error
+verify_scan(
+    struct maildrop *md, uint64_t from, uint64_t to, const struct scan_sink *sink)
+{
+	enum md_error error = verify_prepare(md);
+
+	if (error != MD_OK)
+		return error;
+	scan_start(md->scan, from, sink);
+	for (uint64_t at = from; at < to;) {
+		size_t want = to - at < BLOCK_SIZE ? (size_t)(to - at) : BLOCK_SIZE;
+		ssize_t got = disk_read(md->fds.mbox, md->block, want, (off_t)at);
+
+		if (got == -1)
+			return MD_IO;
+		if ((size_t)got < want)
+			return MD_CHANGED;
+		error = scan_feed(md->scan, md->block, want);
+		if (error != MD_OK)
+			return error;
+		at += want;
+	}
+	return scan_finish(md->scan);
+}
+
+enum md_error
+verify_look(struct maildrop *md)
+{
+	struct disk_stat now;
+
+	if (disk_stat(md->fds.mbox, &now) == -1)
+		return MD_IO;
+	if (!now.regular || now.links != 1)
+		return MD_CHANGED;
+	if (!index_same_state(&md->stat, &now)) {
+		md->stat = now;
+		md->epoch++;
+	}
+	return MD_OK;
+}
+
+bool
+verify_is_known(const struct maildrop *md, uint32_t index)
+{
+	return md->table.messages[index].epoch == md->epoch;
+}
+
+enum md_error
+verify_distrust(struct maildrop *md)
+{
+	md->facts.trusted = false;
+	index_save_facts(md->fds.index, &md->facts);
+	return MD_CHANGED;
+}
+
+/* A run of messages that the scanner is to find again. */
+struct run {
+	struct maildrop *md;
+	uint32_t next, last;
+};
+
+static enum md_error
+is_next(void *ctx, const struct scan_message *found)
+{
+	struct run *run = ctx;
+	struct maildrop *md = run->md;
+	struct message *message = &md->table.messages[run->next];
+
+	if (run->next > run->last || found->internal ||
+	    !table_is(&md->table, run->next, found))
+		return MD_CHANGED;
+	message->flags |= MESSAGE_HASHED;
+	message->epoch = md->epoch;
+	run->next++;
+	return MD_OK;
+}
+
+enum md_error
+verify_messages(struct maildrop *md, uint32_t first, uint32_t last)
+{
+	struct run run = {.md = md, .next = first, .last = last};
+	const struct scan_sink sink = {.ctx = &run, .found = is_next};
+	enum md_error error;
+
+	error = verify_scan(md, md->table.messages[first].start,
+	    table_next(&md->table, last), &sink);
+	if (error == MD_FORMAT || (error == MD_OK && run.next != last + 1))
+		error = MD_CHANGED;
+	return error == MD_CHANGED ? verify_distrust(md) : error;
+}
