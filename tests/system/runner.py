@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 import unittest
 
 # No test may run longer than this many seconds, unless it says so itself
@@ -43,7 +42,7 @@ class TapResult(unittest.TestResult):
         print(f"{word} {self.number} - {file} {name} ({seconds:.1f} s){skip}", flush=True)
 
     def _fault(self, test, error):
-        self.faults.append("".join(traceback.format_exception(*error)))
+        self.faults.append(self._exc_info_to_string(error, test))
         if not hasattr(test, "_testMethodName"):  # a class's or module's set-up
             self._tell(test.id(), 0)
             self.faults = []
@@ -59,7 +58,7 @@ class TapResult(unittest.TestResult):
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err is not None:
-            self.faults.append(subtest.id() + "\n" + "".join(traceback.format_exception(*err)))
+            self.faults.append(subtest.id() + "\n" + self._exc_info_to_string(err, test))
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)

@@ -1,0 +1,252 @@
+"""Group B with PAM: system users, and modules that misbehave. Makes throw-away
+system users and PAM services, and removes both."""
+import grp
+import os
+import pathlib
+import pwd
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+
+import harness
+import oracle
+from client import as_bytes
+from harness import needs_program, needs_root
+from test_auth import hashed
+
+MAIL = oracle.mbox_of(oracle.message_of(120), oracle.message_of(200, b"2"))
+MODULE = harness.ROOT / "tests" / "pam" / "pam_poplar_test.c"
+UNIX = "auth required pam_unix.so\naccount required pam_unix.so\n"
+
+
+def run(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def free_system_uid():
+    """One that is nobody's, below first_uid."""
+    taken = {entry.pw_uid for entry in pwd.getpwall()} | {g.gr_gid for g in grp.getgrall()}
+    return next(uid for uid in range(998, 500, -1) if uid not in taken)
+
+
+@needs_root
+@needs_program("useradd")
+class PamCase(harness.TestCase):
+    def setUp(self):
+        folder = tempfile.mkdtemp(prefix="poplar-pam-")
+        self.addCleanup(shutil.rmtree, folder)
+        self.folder = pathlib.Path(folder)
+
+    def user(self, password=None, *options):
+        """A system user; None: no password can be right."""
+        name = f"pt{secrets.token_hex(4)}"
+        if password is not None:
+            options += ("-p", hashed(password))
+        run("useradd", "-M", "-N", "-s", "/bin/false", "-d", "/nonexistent", *options, name)
+        self.addCleanup(subprocess.run, ["userdel", name], capture_output=True)
+        return name
+
+    def service(self, text):
+        """A PAM service of this text; its name, lower case as PAM asks for it."""
+        path = pathlib.Path("/etc/pam.d", f"poplar-test-{secrets.token_hex(4)}")
+        path.write_text(text)
+        self.addCleanup(path.unlink)
+        return path.name
+
+    def serve(self, service, *names, **options):
+        server = self.daemon(users={}, privileged=True, options={
+            "auth.backends": "users pam", "auth.pam_service": service, **options})
+        for name in names:
+            os.chown(server.put(MAIL, name), pwd.getpwnam(name).pw_uid, -1)
+        return server
+
+    def refused(self, server, name, password, code=None, reason=None):
+        """One refused login on a connection of its own: its reply and time."""
+        with server.client(timeout=60) as client:
+            client.ok(f"USER {name}")
+            begin = time.monotonic()
+            reply = client.err(b"PASS " + as_bytes(password), code)
+            took = time.monotonic() - begin
+        if reason is not None:
+            server.wait_log(rf"user={name} .*login=fail reason={reason}\b")
+        return reply, took
+
+
+class SystemUsers(PamCase):
+    def test_login_and_mail(self):
+        name = self.user("secret")
+        server = self.serve(self.service(UNIX), name)
+        with server.logged_in(name) as client:
+            self.assert_served(client, oracle.parse(MAIL))
+            client.ok("DELE 1")
+            client.quit()
+        self.assertEqual(os.stat(server.path(name)).st_uid, pwd.getpwnam(name).pw_uid)
+
+    def test_B25_one_text_for_all_reasons(self):
+        good, locked, expired, low = (
+            self.user("secret"), self.user("secret"), self.user("secret", "-e", "1990-01-01"),
+            self.user("secret", "-u", str(free_system_uid())))
+        nothing = self.user()
+        run("usermod", "-L", locked)
+        server = self.serve(self.service(UNIX), good, **{"auth.failure_delay": "400ms"})
+        answers = [self.refused(server, name, password, "[AUTH]", reason)
+                   for name, password, reason in (
+                       (good, "wrong", "password"), ("ptnobody", "secret", "unknown"),
+                       (locked, "secret", "locked"), (nothing, "secret", "locked"),
+                       (expired, "secret", "locked"), (expired, "wrong", "password"),
+                       (low, "secret", "uid"), (low, "wrong", "password"))]
+        self.assertEqual(len({reply for reply, _ in answers}), 1, answers)
+        times = [took for _, took in answers]
+        self.assertGreaterEqual(min(times), 0.4)
+        self.assertLess(max(times) - min(times), 0.2, times)
+        server.logged_in(good).quit()
+
+    def test_B28_passwords_byte_exact(self):
+        name = self.user("secret")
+        server = self.serve(self.service(UNIX), name, **{"auth.max_attempts": "20"})
+        for password in (" before", "after ", " ", "in side", "\ttab\t", "50%s%n", "w\u00f6rter",
+                         "a:b", "'\"`$(x)", "x" * 255):
+            with self.subTest(password=password):
+                run("usermod", "-p", hashed(password), name)
+                for wrong in (password + " ", password[:-1], " " + password):
+                    if wrong and len(wrong.encode()) <= 255:
+                        self.refused(server, name, wrong)
+                server.logged_in(name, password).quit()
+
+    def test_B31_no_apop_for_system_users(self):
+        name = self.user("secret")
+        server = self.serve(self.service(UNIX), name)
+        server.write_users({"other": "{APOP}secret"})
+        with server.client() as client:
+            client.err(f"APOP {name} {client.apop_digest('secret')}", "[AUTH]")
+        server.wait_log(f"user={name} .*reason=mechanism")
+
+    def test_users_file_decides_before_pam(self):
+        """Its line for a name decides, a locked or faulty one too."""
+        name = self.user("secret")
+        server = self.serve(self.service(UNIX), name)
+        for line in (f"{name}:!:::::\n", f"{name}:{{PLAIN}}other:::::\n", f"{name}:\n"):
+            with self.subTest(line=line):
+                server.users_file.write_text(line)
+                self.refused(server, name, "secret", "[AUTH]")
+        server.wait_log(rf"{server.users_file}:1: ")
+        server.users_file.write_text(f"{name}:{{PLAIN}}other:::::\n")
+        server.logged_in(name, "other").quit()
+        server.users_file.write_text("")
+        server.logged_in(name).quit()
+
+    def test_111_no_service_file(self):
+        """PAM would take the rules of "other"; Poplar does not."""
+        name = self.user("secret")
+        server = self.serve("poplar-test-absent", name)
+        self.refused(server, name, "secret", "[SYS/TEMP]", "trouble")
+
+
+@needs_program("cc")
+class Modules(PamCase):
+    def modules(self, **actions):
+        """A service whose module does this for each of the names."""
+        module, self.notes = self.folder / "pam_poplar_test.so", self.folder / "notes"
+        run("cc", "-std=c17", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", str(module),
+            str(MODULE), "-lpam")
+        words = " ".join(f"{name}={action}" for name, action in actions.items())
+        return self.service(f"auth required {module} note={self.notes} {words}\n"
+                            f"account required {module}\n")
+
+    def noted(self):
+        return self.notes.read_text().splitlines() if self.notes.exists() else []
+
+    def test_what_a_module_is_given(self):
+        name = self.user()
+        server = self.serve(self.modules(**{name: "ok"}), name)
+        server.logged_in(name, " p\u00e4ss % ").quit()
+        self.assertEqual(self.noted(), [
+            f"{name} 127.0.0.1 pop3 - " + " p\u00e4ss % ".encode().hex()])
+
+    def test_B26_B29_pam_is_not_asked(self):
+        server = self.serve(self.modules(x="ok"), **{"auth.max_attempts": "20"})
+        with server.client() as client:
+            for name in ("../x", "a/b", ".", "-x", "x.lock", "%u"):
+                if client.command(f"USER {name}").startswith("+OK"):
+                    client.err("PASS secret")
+            if client.command("USER x").startswith("+OK"):
+                client.err("PASS ")
+        self.assertEqual(self.noted(), [])
+        self.refused(server, "unheard-of", "secret")
+        self.assertEqual(len(self.noted()), 1, "PAM is asked for unknown names")
+
+    def test_B35_module_ends_the_process(self):
+        good = self.user()
+        names = {f"pt{action}": action
+                 for action in ("crash", "abort", "exit", "daemon-crash", "question")}
+        server = self.serve(self.modules(**{good: "ok"}, **names), good)
+        with server.logged_in(good, "x") as other:
+            for name in names:
+                with self.subTest(name=name):
+                    _, took = self.refused(server, name, "x", "[SYS/TEMP]", "trouble")
+                    self.assertLess(took, 5)
+            self.assertEqual(other.stat()[0], 2)
+            other.quit()
+        server.wait_idle()
+
+    def test_B35_module_hangs(self):
+        good = self.user()
+        server = self.serve(self.modules(**{good: "ok"}, pthang="hang"), good)
+        with server.client(timeout=40) as stuck:
+            stuck.ok("USER pthang")
+            begin = time.monotonic()
+            stuck.send_line("PASS x")
+            server.logged_in(good, "x").quit()
+            self.assertTrue(stuck.status().startswith("-ERR [SYS/TEMP]"))
+            self.assertLess(time.monotonic() - begin, 30)
+            self.assertGreater(time.monotonic() - begin, 10, "did it hang at all?")
+            # that session goes on
+            stuck.ok(f"USER {good}")
+            stuck.ok("PASS x")
+            stuck.quit()
+
+    def test_B35_client_leaves_while_a_module_hangs(self):
+        server = self.serve(self.modules(pthang="hang"))
+        with server.client() as client:
+            client.ok("USER pthang")
+            client.send_line("PASS x")
+            harness.wait_until(self.noted, what="the module to be asked")
+        server.wait_idle(29)
+
+    def test_B35_module_leaves_a_daemon(self):
+        name = self.user()
+        server = self.serve(self.modules(**{name: "daemon"}), name)
+        with server.logged_in(name, "x") as client:
+            tree = set(harness.children(server.process.pid))
+            tree |= {p for pid in tree for p in harness.children(pid)}
+            self.assertEqual(len(tree), 2, "monitor and session only")
+            self.assertEqual(self.holders(), [], "a process with the module still runs")
+            client.quit()
+
+    def holders(self):
+        """Processes that have the module mapped."""
+        found = []
+        for pid in harness.all_pids():
+            try:
+                if str(self.folder) in pathlib.Path(f"/proc/{pid}/maps").read_text():
+                    found.append(pid)
+            except OSError:
+                continue
+        return found
+
+    def test_B37_account_that_is_gone(self):
+        """The password was right, but there is no such account any more."""
+        server = self.serve(self.modules(ptgone="ok"))
+        self.refused(server, "ptgone", "x", "[AUTH]", "unknown")
+
+    def test_B25_module_makes_the_user_root(self):
+        name = self.user()
+        server = self.serve(self.modules(**{name: "become-root", "root": "ok"}), name)
+        self.refused(server, name, "x", "[AUTH]", "uid")
+        self.refused(server, "root", "x", "[AUTH]", "uid")
+
+
+if __name__ == "__main__":
+    harness.main()
