@@ -19,12 +19,14 @@ enum config_cleartext {
 };
 enum config_dotlock { DOTLOCK_OFF, DOTLOCK_TRY, DOTLOCK_REQUIRED };
 enum config_lock_hold { LOCK_HOLD_ACCESS, LOCK_HOLD_SESSION };
+enum config_protocol { PROTOCOL_TLS12, PROTOCOL_TLS13 };
 enum config_target { TARGET_AUTO, TARGET_SYSLOG, TARGET_STDERR };
 
 /* Times in milliseconds, sizes in octets, strings owned by the struct. */
 struct config {
 	struct {
-		char *pop3; /* blank-separated addresses */
+		char *pop3;  /* blank-separated addresses */
+		char *pop3s; /* the same, TLS from the first octet */
 	} listen;
 	struct {
 		char *user;
@@ -33,6 +35,13 @@ struct config {
 		char *hostname;   /* never empty after config_load */
 		unsigned sandbox; /* enum config_sandbox */
 	} server;
+	struct {
+		char *certificate;     /* blank-separated files; empty: no TLS */
+		char *private_key;     /* as many */
+		unsigned min_protocol; /* enum config_protocol */
+		char *ciphers;         /* empty: OpenSSL's default */
+		char *client_ca;       /* empty: no client certificates */
+	} tls;
 	struct {
 		char *backends; /* "users", "pam", in order */
 		char *users_file;
@@ -53,6 +62,7 @@ struct config {
 	struct {
 		uint64_t idle_timeout_ms;
 		uint64_t stall_timeout_ms;
+		uint64_t tls_timeout_ms;
 		uint64_t max;
 		uint64_t max_per_address;
 	} session;
@@ -91,7 +101,7 @@ void config_free(struct config *config);
 
 /* Calls a function for each row, "section", "key", default: for tests and -V. */
 void config_each(void (*row)(const char *section, const char *key,
-		     const char *fallback, void *ctx),
+                     const char *fallback, void *ctx),
     void *ctx);
 
 /*

@@ -47,6 +47,7 @@ enum ipc_result {
 enum ipc_note {
 	IPC_NOTE_CLEARTEXT = 1, /* USER refused without TLS; text is the name */
 	IPC_NOTE_FOREIGN,       /* HTTP, TLS or SSH on the plaintext port */
+	IPC_NOTE_HANDSHAKE,     /* TLS did not come about */
 	IPC_NOTE_LANDLOCK,      /* the kernel has no Landlock */
 	IPC_NOTES
 };
@@ -68,6 +69,8 @@ struct ipc_plain {
 
 struct ipc_login {
 	uint32_t type, mech; /* enum ipc_mech */
+	uint32_t tls;        /* version on the wire, for the log; 0: none */
+	uint32_t reserved;
 	char user[IPC_NAME_MAX];
 	char secret[IPC_SECRET_MAX]; /* wiped by both sides once used */
 };

@@ -23,8 +23,8 @@ struct server_options {
 int listener_run(struct config *config, const struct sandbox *sandbox,
     const struct server_options *options);
 
-/* One session on descriptor 0 (and 1 where that is no socket). Exit code. */
-int inetd_run(const struct config *config, const struct sandbox *sandbox);
+/* One session on descriptor 0 (and 1 where that is no socket); tls: at once. Exit code. */
+int inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls);
 
 /*
  * Finishes all interrupted UPDATEs, two at a time, and returns: EX_OK, or

@@ -13,6 +13,7 @@
 
 struct config;
 struct md_fds;
+struct ssl_ctx_st;
 
 #define SESSION_SID_MAX 16
 #define SESSION_STAMP_MAX 384
@@ -48,7 +49,9 @@ struct session_setup {
 	int client_out;
 	int pair; /* to the monitor */
 	pid_t monitor;
-	bool local; /* the peer is loopback, or no socket */
+	bool local;             /* the peer is loopback, or no socket */
+	bool tls_now;           /* TLS from the first octet */
+	struct ssl_ctx_st *tls; /* NULL: no TLS; borrowed */
 	char sid[SESSION_SID_MAX];
 	char stamp[SESSION_STAMP_MAX]; /* APOP timestamp; empty: none offered */
 };

@@ -29,7 +29,7 @@ static const char *const kept_variables[] = {
     "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "TZ"};
 
 struct arguments {
-	bool inetd, check, recover;
+	bool inetd, tls, check, recover;
 	struct server_options server;
 	struct config_overrides overrides;
 	const char *items[OVERRIDES_MAX];
@@ -48,7 +48,7 @@ version(void)
 {
 	printf("Poplar " POPLAR_VERSION "\n"
 	       "configuration " POPLAR_CONF "\n"
-	       "with PAM, seccomp, Landlock; without TLS\n");
+	       "with PAM, TLS, seccomp, Landlock\n");
 	exit(EX_OK);
 }
 
@@ -74,7 +74,8 @@ parse(int argc, char **argv, struct arguments *arguments)
 			arguments->inetd = true;
 			break;
 		case 'S':
-			errx(EX_USAGE, "-S: this version has no TLS");
+			arguments->tls = true;
+			break;
 		case 'R':
 			arguments->recover = true;
 			break;
@@ -214,7 +215,7 @@ run(struct config *config, const struct arguments *arguments)
 	if (arguments->recover)
 		return recover_run(config, &sandbox);
 	if (arguments->inetd)
-		return inetd_run(config, &sandbox);
+		return inetd_run(config, &sandbox, arguments->tls);
 	return listener_run(config, &sandbox, &arguments->server);
 }
 

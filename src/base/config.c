@@ -373,6 +373,18 @@ find_hostname(struct load *load)
 		complain(load, "server.hostname: %s", strerror(errno));
 }
 
+/* Where nobody said anything about port 995, it is opened as soon as it can be. */
+static void
+choose_pop3s(struct load *load)
+{
+	struct config *config = load->config;
+	const struct config_row *row = find_row("listen", "pop3s");
+
+	if (load->count == 0 && config->tls.certificate[0] != '\0' && row != NULL &&
+	    load->lines[row - config_rows] == 0 && config->listen.pop3s[0] == '\0')
+		set(load, row, "*:995");
+}
+
 int
 config_load(const char *path, bool required,
     const struct config_overrides *overrides, FILE *errors, struct config **configp)
@@ -390,6 +402,7 @@ config_load(const char *path, bool required,
 	read_file(&load, required);
 	take_overrides(&load, overrides);
 	find_hostname(&load);
+	choose_pop3s(&load);
 	if (load.count > 0)
 		config_free(load.config);
 	else

@@ -38,10 +38,10 @@ static const char *const level_words[] = {[LOG_ERROR_LEVEL] = "error",
     [LOG_INFO_LEVEL] = "info",
     [LOG_DEBUG_LEVEL] = "debug",
     NULL};
-static const char *const protocol_words[] = {"TLSv1.2", "TLSv1.3", NULL};
+static const char *const protocol_words[] = {
+    [PROTOCOL_TLS12] = "TLSv1.2", [PROTOCOL_TLS13] = "TLSv1.3", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 
-static const char no_tls[] = "this version has no TLS; remove this setting";
 static const char no_proxy[] =
     "this version does not speak the PROXY protocol; remove this setting";
 static const char no_sasl[] =
@@ -56,7 +56,8 @@ static const char only_native[] =
 /* clang-format off */
 const struct config_row config_rows[] = {
 	{"listen", "pop3", &config_addresses, "*:110", FIELD(listen.pop3)},
-	{"listen", "pop3s", &config_addresses, "", .later = no_tls},
+	/* empty, not set: *:995 where there is a certificate, see config_load() */
+	{"listen", "pop3s", &config_addresses, "", FIELD(listen.pop3s)},
 	{"listen", "proxy_networks", &config_any, "", .later = no_proxy},
 
 	{"server", "user", &config_name, "poplar", FIELD(server.user)},
@@ -67,11 +68,12 @@ const struct config_row config_rows[] = {
 	{"server", "sandbox", &config_word, "required", FIELD(server.sandbox),
 	    .words = sandbox_words},
 
-	{"tls", "certificate", &config_any, "", .later = no_tls},
-	{"tls", "private_key", &config_any, "", .later = no_tls},
-	{"tls", "min_protocol", &config_word, "TLSv1.2", .words = protocol_words,
-	    .later = no_tls},
-	{"tls", "ciphers", &config_any, "", .later = no_tls},
+	{"tls", "certificate", &config_any, "", FIELD(tls.certificate)},
+	{"tls", "private_key", &config_any, "", FIELD(tls.private_key)},
+	{"tls", "min_protocol", &config_word, "TLSv1.2", FIELD(tls.min_protocol),
+	    .words = protocol_words},
+	{"tls", "ciphers", &config_any, "", FIELD(tls.ciphers)},
+	{"tls", "client_ca", &config_any, "", FIELD(tls.client_ca)},
 
 	{"auth", "backends", &config_words, "users pam", FIELD(auth.backends),
 	    .words = backend_words},
@@ -104,8 +106,8 @@ const struct config_row config_rows[] = {
 	    MINUTES(10), MINUTES(24 * 60)},
 	{"session", "stall_timeout", &config_time, "10m", FIELD(session.stall_timeout_ms),
 	    MINUTES(10), MINUTES(24 * 60)},
-	{"session", "tls_timeout", &config_time, "20s", .min = 1000, .max = MINUTES(10),
-	    .later = no_tls},
+	{"session", "tls_timeout", &config_time, "20s", FIELD(session.tls_timeout_ms),
+	    1000, MINUTES(10)},
 	{"session", "max", &config_number, "1000", FIELD(session.max), 1, 100000},
 	{"session", "max_per_address", &config_number, "20",
 	    FIELD(session.max_per_address), 1, 100000},

@@ -11,6 +11,7 @@
 
 #include "server.h"
 
+#include "certificates.h"
 #include "config.h"
 
 static int
@@ -89,6 +90,17 @@ check_pam(const struct config *config)
 		    path);
 }
 
+/* Reads them as a start would; each fault is logged. */
+static int
+check_certificates(const struct config *config)
+{
+	struct ssl_ctx_st *ctx;
+	const int failed = certificates_load(config, &ctx) == -1;
+
+	certificates_free(ctx);
+	return failed;
+}
+
 int
 server_check(const struct config *config)
 {
@@ -98,6 +110,7 @@ server_check(const struct config *config)
 	errors += check_folder("server.state_dir", config->server.state_dir);
 	errors += check_folder("server.run_dir", config->server.run_dir);
 	errors += check_users_file(config->auth.users_file);
+	errors += check_certificates(config);
 	check_pam(config);
 	return errors;
 }

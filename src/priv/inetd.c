@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "auth.h"
+#include "certificates.h"
 #include "log.h"
 #include "monitor.h"
 #include "peer.h"
@@ -49,8 +50,8 @@ move_client(struct monitor_setup *setup, bool keep_stderr)
 
 	setup->client_in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, MOVED_FROM);
 	setup->client_out = is_socket(STDIN_FILENO)
-				? setup->client_in
-				: fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, MOVED_FROM);
+	                        ? setup->client_in
+	                        : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, MOVED_FROM);
 	if (null == -1 || setup->client_in == -1 || setup->client_out == -1)
 		return -1;
 	if (dup2(null, STDIN_FILENO) == -1 || dup2(null, STDOUT_FILENO) == -1 ||
@@ -60,14 +61,20 @@ move_client(struct monitor_setup *setup, bool keep_stderr)
 }
 
 int
-inetd_run(const struct config *config, const struct sandbox *sandbox)
+inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls)
 {
 	struct monitor_setup setup = {
-	    .config = config, .sandbox = sandbox, .life = -1};
+	    .config = config, .sandbox = sandbox, .life = -1, .tls_now = tls};
 	struct peer peer;
 
 	if (service_folders(config) == -1)
 		return EX_CANTCREAT;
+	if (certificates_load(config, &setup.tls) == -1)
+		return EX_CONFIG;
+	if (tls && setup.tls == NULL) {
+		log_error("-S needs tls.certificate and tls.private_key");
+		return EX_CONFIG;
+	}
 	describe(&setup, &peer);
 	if (move_client(&setup, log_descriptor() == STDERR_FILENO) == -1) {
 		log_error("descriptor 0 is no connection: %s", strerror(errno));

@@ -14,14 +14,14 @@
 #include "log.h"
 
 void
-limits_refuse(int client, const struct peer *peer, const char *text)
+limits_refuse(const struct peer *peer, const char *text)
 {
 	char line[256];
 	int n = snprintf(line, sizeof(line), "-ERR [SYS/TEMP] %s\r\n", text);
 
 	log_info("ip=%s refused: %s", peer->address, text);
-	(void)send(client, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(client);
+	(void)send(peer->fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(peer->fd);
 }
 
 static void
@@ -32,8 +32,8 @@ kick(struct row *row)
 }
 
 bool
-limits_admit(const struct config *config, struct table *table, int client,
-    const struct peer *peer)
+limits_admit(
+    const struct config *config, struct table *table, const struct peer *peer)
 {
 	struct row *oldest;
 	char text[128];
@@ -44,7 +44,7 @@ limits_admit(const struct config *config, struct table *table, int client,
 		    "too many connections from your address "
 		    "(session.max_per_address = %llu)",
 		    (unsigned long long)config->session.max_per_address);
-		limits_refuse(client, peer, text);
+		limits_refuse(peer, text);
 		return false;
 	}
 	if (table_used(table) < config->session.max)
@@ -56,6 +56,6 @@ limits_admit(const struct config *config, struct table *table, int client,
 	}
 	snprintf(text, sizeof(text), "too many connections (session.max = %llu)",
 	    (unsigned long long)config->session.max);
-	limits_refuse(client, peer, text);
+	limits_refuse(peer, text);
 	return false;
 }

@@ -16,10 +16,10 @@
  * session.max_per_address (loopback is exempt), the new one is refused with a
  * line that names the limit, and closed.
  */
-bool limits_admit(const struct config *config, struct table *table, int client,
-    const struct peer *peer);
+bool limits_admit(
+    const struct config *config, struct table *table, const struct peer *peer);
 
 /* Sends one -ERR line without waiting, logs it, closes the connection. */
-void limits_refuse(int client, const struct peer *peer, const char *text);
+void limits_refuse(const struct peer *peer, const char *text);
 
 #endif

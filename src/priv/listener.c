@@ -28,7 +28,7 @@
 #include "recoveries.h"
 #include "server.h"
 #include "service.h"
-#include "sockets.h"
+#include "serving.h"
 
 #define TICK_MS 2000
 #define LOGIN_LIMIT_MS 60000
@@ -37,10 +37,9 @@
 #define ACCEPT_PAUSE_MS 100
 
 struct listener {
-	struct config *config;
+	struct serving serving;
 	const struct sandbox *sandbox;
 	const struct server_options *options;
-	struct sockets sockets;
 	struct table *table;
 	struct pidfh *claim;
 	struct recoveries recoveries;
@@ -57,7 +56,7 @@ struct listener {
 static void
 watch_users(struct listener *listener)
 {
-	const char *path = listener->config->auth.users_file;
+	const char *path = listener->serving.config->auth.users_file;
 	struct stat st;
 
 	memset(&st, 0, sizeof(st));
@@ -65,7 +64,7 @@ watch_users(struct listener *listener)
 	if (st.st_ino == listener->users_seen.st_ino &&
 	    st.st_size == listener->users_seen.st_size &&
 	    memcmp(&st.st_ctim, &listener->users_seen.st_ctim,
-		sizeof(st.st_ctim)) == 0)
+	        sizeof(st.st_ctim)) == 0)
 		return;
 	listener->users_seen = st;
 	listener->apop = users_offer_apop(path);
@@ -75,7 +74,7 @@ watch_users(struct listener *listener)
 static void
 leave_listener(struct listener *listener)
 {
-	sockets_close(&listener->sockets, NULL);
+	serving_stop(&listener->serving);
 	close(listener->signals);
 	close(listener->life[1]);
 	pidfile_close(listener->claim);
@@ -85,62 +84,62 @@ static void
 describe_monitor(const struct listener *listener, struct monitor_setup *setup)
 {
 	memset(setup, 0, sizeof(*setup));
-	setup->config = listener->config;
+	setup->config = listener->serving.config;
 	setup->sandbox = listener->sandbox;
 	setup->client_in = setup->client_out = -1;
 	setup->life = listener->life[0];
 	setup->table = listener->table;
 	setup->apop = listener->apop;
+	setup->tls = listener->serving.tls;
 }
 
 static _Noreturn void
-become_monitor(
-    struct listener *listener, int client, const struct peer *peer, struct row *row)
+become_monitor(struct listener *listener, const struct peer *peer, struct row *row)
 {
 	struct monitor_setup setup;
 
 	leave_listener(listener);
 	describe_monitor(listener, &setup);
-	setup.client_in = setup.client_out = client;
+	setup.client_in = setup.client_out = peer->fd;
 	setup.row = row;
 	setup.local = peer->local;
+	setup.tls_now = peer->tls;
 	strlcpy(setup.address, peer->address, sizeof(setup.address));
-	peer_tune(client);
+	peer_tune(peer->fd);
 	_exit(monitor_run(&setup));
 }
 
 static void
-serve(struct listener *listener, int client, const struct peer *peer)
+serve(struct listener *listener, const struct peer *peer)
 {
 	struct row *row;
 	pid_t pid;
 
-	if (!limits_admit(listener->config, listener->table, client, peer))
+	if (!limits_admit(listener->serving.config, listener->table, peer))
 		return;
 	row = table_take(listener->table);
 	if (row == NULL) {
-		limits_refuse(
-		    client, peer, "too many connections that have not ended yet");
+		limits_refuse(peer, "too many connections that have not ended yet");
 		return;
 	}
 	watch_users(listener);
 	pid = fork();
 	if (pid == 0)
-		become_monitor(listener, client, peer, row);
+		become_monitor(listener, peer, row);
 	if (pid == -1) {
 		log_error("cannot fork: %s", strerror(errno));
-		limits_refuse(client, peer, "no process left on the server");
+		limits_refuse(peer, "no process left on the server");
 		return;
 	}
 	memcpy(row->source, peer->source, sizeof(row->source));
 	row->exempt = peer->local;
 	row->accepted = clock_now();
 	row->pid = pid;
-	close(client);
+	close(peer->fd);
 }
 
 static void
-accept_some(struct listener *listener, int fd)
+accept_some(struct listener *listener, int fd, bool tls)
 {
 	struct sockaddr_storage from;
 	struct peer peer;
@@ -152,7 +151,7 @@ accept_some(struct listener *listener, int fd)
 		client =
 		    accept4(fd, (struct sockaddr *)&from, &length, SOCK_CLOEXEC);
 		if (client == -1 && (errno == EMFILE || errno == ENFILE ||
-					errno == ENOBUFS || errno == ENOMEM)) {
+		                        errno == ENOBUFS || errno == ENOMEM)) {
 			log_warning("cannot accept: %s", strerror(errno));
 			listener->pause_until = clock_now() + ACCEPT_PAUSE_MS;
 			return;
@@ -160,7 +159,9 @@ accept_some(struct listener *listener, int fd)
 		if (client == -1)
 			return;
 		peer_describe(&from, &peer);
-		serve(listener, client, &peer);
+		peer.fd = client;
+		peer.tls = tls;
+		serve(listener, &peer);
 	}
 }
 
@@ -218,7 +219,8 @@ static void
 tick(struct listener *listener)
 {
 	uint64_t now = clock_now();
-	uint64_t limit = LOGIN_LIMIT_MS + listener->config->maildrop.lock_wait_ms;
+	uint64_t limit =
+	    LOGIN_LIMIT_MS + listener->serving.config->maildrop.lock_wait_ms;
 
 	listener->next_tick = now + TICK_MS;
 	for (size_t i = 0; i < listener->table->count; i++) {
@@ -234,65 +236,18 @@ tick(struct listener *listener)
 			    (long)row->pid, (unsigned long long)(limit / 1000));
 		if (hangs ||
 		    (row->kicked != 0 && now > row->kicked + KICK_LIMIT_MS &&
-			row->phase != ROW_TRANSACTION))
+		        row->phase != ROW_TRANSACTION))
 			(void)kill(row->pid, SIGKILL);
 	}
 }
 
-static void
-log_lines(const char *lines)
-{
-	while (*lines != '\0') {
-		size_t length = strcspn(lines, "\n");
-
-		log_error("%.*s", (int)length, lines);
-		lines += length + (lines[length] == '\n');
-	}
-}
-
-static void
-set_log(const struct config *config, bool foreground)
-{
-	enum log_target target = LOG_TO_SYSLOG;
-
-	if (config->log.target == TARGET_STDERR ||
-	    (config->log.target == TARGET_AUTO && foreground))
-		target = LOG_TO_STDERR;
-	log_open(target, (enum log_level)config->log.level);
-}
-
-/* SIGHUP: all of the new configuration, or none of it. */
+/* SIGHUP: for new connections; those that there are go on as they began. */
 static void
 reload(struct listener *listener)
 {
-	const struct server_options *options = listener->options;
-	struct config *config = NULL;
-	struct sockets sockets;
-	char *errors = NULL;
-	size_t size;
-	FILE *stream = open_memstream(&errors, &size);
-
 	service_notify("RELOADING=1");
-	if (stream != NULL) {
-		(void)config_load(options->config_path, options->config_required,
-		    options->overrides, stream, &config);
-		fclose(stream);
-		log_lines(errors);
-	}
-	if (config == NULL ||
-	    sockets_open(config->listen.pop3, &listener->sockets, &sockets) == -1) {
-		log_error("reload refused; the old configuration stays");
-		config_free(config);
-	} else {
-		sockets_close(&listener->sockets, &sockets);
-		listener->sockets = sockets;
-		config_free(listener->config);
-		listener->config = config;
-		set_log(config, options->foreground);
-		memset(&listener->users_seen, 0, sizeof(listener->users_seen));
-		log_info("configuration read again, for new connections");
-	}
-	free(errors);
+	serving_reload(&listener->serving, listener->options);
+	memset(&listener->users_seen, 0, sizeof(listener->users_seen));
 	service_notify("READY=1");
 }
 
@@ -305,8 +260,7 @@ stop(struct listener *listener)
 	listener->stopping = true;
 	service_notify("STOPPING=1");
 	log_info("shutting down, %zu sessions", table_used(listener->table));
-	sockets_close(&listener->sockets, NULL);
-	listener->sockets.count = 0;
+	serving_stop(&listener->serving);
 	close(listener->life[1]);
 }
 
@@ -342,13 +296,13 @@ static void
 step(struct listener *listener)
 {
 	struct pollfd fds[SOCKETS_MAX + 1];
-	size_t count = listener->sockets.count;
+	size_t count = listener->serving.sockets.count;
 	uint64_t now = clock_now(), deadline = listener->next_tick;
 
 	fds[0] = (struct pollfd){.fd = listener->signals, .events = POLLIN};
 	for (size_t i = 0; i < count; i++)
 		fds[i + 1] = (struct pollfd){
-		    .fd = listener->sockets.fds[i], .events = POLLIN};
+		    .fd = listener->serving.sockets.fds[i], .events = POLLIN};
 	if (now < listener->pause_until) {
 		count = 0;
 		if (listener->pause_until < deadline)
@@ -357,7 +311,8 @@ step(struct listener *listener)
 	if (poll(fds, count + 1, clock_poll_timeout(deadline)) > 0) {
 		for (size_t i = 0; i < count; i++) {
 			if (fds[i + 1].revents != 0)
-				accept_some(listener, fds[i + 1].fd);
+				accept_some(listener, fds[i + 1].fd,
+				    listener->serving.sockets.tls[i]);
 		}
 		if (fds[0].revents != 0)
 			take_signals(listener);
@@ -386,22 +341,16 @@ open_signals(void)
 
 /* Everything that can fail at start, before anybody is told that it runs. */
 static int
-prepare(struct listener *listener)
+prepare(struct listener *listener, struct config *config)
 {
-	const struct config *config = listener->config;
-	const int inherited = service_inherited();
 	size_t rows = config->session.max + config->session.max / 8 + 16;
+	int code;
 
 	if (service_folders(config) == -1)
 		return EX_CANTCREAT;
-	if (inherited > 0)
-		sockets_adopt(inherited, &listener->sockets);
-	else if (sockets_open(config->listen.pop3, NULL, &listener->sockets) == -1)
-		return EX_UNAVAILABLE;
-	if (listener->sockets.count == 0) {
-		log_error("listen.pop3 is empty: nothing to listen on");
-		return EX_CONFIG;
-	}
+	code = serving_start(&listener->serving, config);
+	if (code != EX_OK)
+		return code;
 	listener->table = table_make(rows);
 	if (listener->table == NULL || pipe2(listener->life, O_CLOEXEC) == -1) {
 		log_error("cannot start: %s", strerror(errno));
@@ -420,14 +369,14 @@ settle(struct listener *listener)
 		log_error("cannot go to the background: %s", strerror(errno));
 		return EX_OSERR;
 	}
-	listener->claim = service_claim(listener->config);
+	listener->claim = service_claim(listener->serving.config);
 	listener->signals = open_signals();
 	if (listener->claim == NULL || listener->signals == -1)
 		return EX_TEMPFAIL;
 	pidfile_write(listener->claim);
-	set_log(listener->config, listener->options->foreground);
+	serving_log(&listener->serving, listener->options->foreground);
 	log_info("Poplar " POPLAR_VERSION " ready, %zu sockets",
-	    listener->sockets.count);
+	    listener->serving.sockets.count);
 	service_ready(ready);
 	return EX_OK;
 }
@@ -437,12 +386,9 @@ listener_run(struct config *config, const struct sandbox *sandbox,
     const struct server_options *options)
 {
 	struct listener listener = {
-	    .config = config,
-	    .sandbox = sandbox,
-	    .options = options,
-	    .life = {-1, -1}
+	    .sandbox = sandbox, .options = options, .life = {-1, -1}
         };
-	int code = prepare(&listener);
+	int code = prepare(&listener, config);
 
 	if (code == EX_OK)
 		code = settle(&listener);
@@ -454,6 +400,6 @@ listener_run(struct config *config, const struct sandbox *sandbox,
 		step(&listener);
 	log_info("stopped");
 	pidfile_remove(listener.claim);
-	config_free(listener.config);
+	serving_free(&listener.serving);
 	return EX_OK;
 }

@@ -111,8 +111,8 @@ arrange(const int *wanted, int count)
 		return false;
 	for (int i = 0; i < count; i++) {
 		high[i] = wanted[i] == -1 ? -1
-					  : fcntl(wanted[i], F_DUPFD_CLOEXEC,
-						FD_FREE + FD_FREE);
+		                          : fcntl(wanted[i], F_DUPFD_CLOEXEC,
+		                                FD_FREE + FD_FREE);
 		if (wanted[i] != -1 && high[i] == -1)
 			return false;
 	}
@@ -143,6 +143,8 @@ describe_session(const struct monitor *monitor, struct session_setup *session)
 	session->pair = FD_PAIR;
 	session->monitor = getppid();
 	session->local = setup->local;
+	session->tls_now = setup->tls_now;
+	session->tls = setup->tls;
 	strlcpy(session->sid, monitor->sid, sizeof(session->sid));
 	strlcpy(session->stamp, monitor->stamp, sizeof(session->stamp));
 }
@@ -222,7 +224,7 @@ monitor_await(struct monitor *monitor, int fd, uint64_t deadline)
 {
 	const bool for_pair = fd == monitor->pair && fd != -1;
 	struct pollfd fds[] = {
-	    {.fd = fd,			    .events = POLLIN},
+	    {.fd = fd,	                    .events = POLLIN},
 	    {.fd = for_pair ? -1 : monitor->pair},
 	    {.fd = monitor->signals,                   .events = POLLIN                },
 	    {.fd = monitor->life,                   .events = POLLIN},
@@ -348,7 +350,7 @@ recover(struct monitor *monitor)
 	    "login or start tries again",
 	    monitor->sid, monitor->opening.path,
 	    status != 0 ? "the recovery process died"
-			: report_error(monitor->verdict.result));
+	                : report_error(monitor->verdict.result));
 	return 1;
 }
 

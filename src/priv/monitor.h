@@ -21,6 +21,8 @@ struct monitor_setup {
 	struct table *table; /* NULL without a listener */
 	struct row *row;
 	bool local;                        /* the peer is loopback, or no socket */
+	bool tls_now;                      /* TLS from the first octet */
+	struct ssl_ctx_st *tls;            /* NULL: no TLS; borrowed */
 	bool apop;                         /* some user has an APOP secret */
 	char address[SESSION_ADDRESS_MAX]; /* printable, for log lines and PAM */
 };

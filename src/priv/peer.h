@@ -1,5 +1,5 @@
 /*
- * Who is at the other end of a connection, and the options of its socket.
+ * A connection: who is at its other end, and the options of its socket.
  */
 #ifndef POPLAR_PRIV_PEER_H
 #define POPLAR_PRIV_PEER_H
@@ -10,6 +10,8 @@
 #include "session.h"
 
 struct peer {
+	int fd;   /* set by whoever accepted it */
+	bool tls; /* from the first octet; likewise */
 	char
 	    address[SESSION_ADDRESS_MAX]; /* printable; "local" without a network */
 	unsigned char source[16]; /* what is counted: an IPv6 /64, a mapped IPv4 */

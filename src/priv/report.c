@@ -53,15 +53,30 @@ const char *
 report_error(uint32_t error)
 {
 	return error < MD_ERRORS && errors[error] != NULL ? errors[error]
-							  : "unknown";
+	                                                  : "unknown";
 }
 
 static const char *
 mech_name(const struct monitor *monitor)
 {
 	return monitor->mech < IPC_MECHS && mechs[monitor->mech] != NULL
-		   ? mechs[monitor->mech]
-		   : "-";
+	           ? mechs[monitor->mech]
+	           : "-";
+}
+
+static const char *
+proto_name(const struct monitor *monitor)
+{
+	return monitor->setup->tls_now ? "pop3s" : "pop3";
+}
+
+/* The versions by their numbers on the wire (RFC 8446 section 4.2.1). */
+static const char *
+tls_name(const struct monitor *monitor)
+{
+	if (monitor->tls == 0x0304)
+		return "TLSv1.3";
+	return monitor->tls == 0x0303 ? "TLSv1.2" : "-";
 }
 
 void
@@ -69,13 +84,14 @@ report_login(const struct monitor *monitor, const struct ipc_opened *opened)
 {
 	char user[SAFE_MAX];
 
-	log_info("sid=%s user=%s ip=%s proto=pop3 tls=- auth=%s login=ok msgs=%u "
-		 "octets=%llu new=%u scan=%s scan_ms=%.1f",
+	log_info("sid=%s user=%s ip=%s proto=%s tls=%s auth=%s login=ok msgs=%u "
+	         "octets=%llu new=%u scan=%s scan_ms=%.1f",
 	    monitor->sid, log_safe(user, sizeof(user), monitor->user),
-	    monitor->setup->address, mech_name(monitor), opened->messages,
+	    monitor->setup->address, proto_name(monitor), tls_name(monitor),
+	    mech_name(monitor), opened->messages,
 	    (unsigned long long)opened->octets, opened->fresh,
 	    opened->scan < sizeof(scans) / sizeof(scans[0]) ? scans[opened->scan]
-							    : "-",
+	                                                    : "-",
 	    opened->scan_us / 1000.0);
 	if (opened->recovered)
 		log_warning("sid=%s an interrupted update of %s was finished",
@@ -88,9 +104,10 @@ report_refusal(const struct monitor *monitor, const char *reason,
 {
 	char user[SAFE_MAX];
 
-	(quiet ? log_debug : log_info)("sid=%s ip=%s proto=pop3 tls=- auth=%s "
-				       "login=fail reason=%s%s%s%s user=%s",
-	    monitor->sid, monitor->setup->address, mech_name(monitor), reason,
+	(quiet ? log_debug : log_info)("sid=%s ip=%s proto=%s tls=%s auth=%s "
+	                               "login=fail reason=%s%s%s%s user=%s",
+	    monitor->sid, monitor->setup->address, proto_name(monitor),
+	    tls_name(monitor), mech_name(monitor), reason,
 	    detail[0] != '\0' ? " detail=\"" : "", detail,
 	    detail[0] != '\0' ? "\"" : "",
 	    log_safe(user, sizeof(user), monitor->user));
@@ -129,7 +146,7 @@ report_end(const struct monitor *monitor, const struct ipc_end *end)
 		snprintf(update, sizeof(update), " update_ms=%.1f",
 		    end->update_us / 1000.0);
 	log_info("sid=%s user=%s ip=%s end=%s retr=%u/%llu top=%u/%llu dele=%u%s "
-		 "left=%u octets_left=%llu%s t=%.1f",
+	         "left=%u octets_left=%llu%s t=%.1f",
 	    monitor->sid, log_safe(user, sizeof(user), monitor->user),
 	    monitor->setup->address, reason, end->retr,
 	    (unsigned long long)end->retr_octets, end->top,
@@ -160,9 +177,13 @@ report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
 
 	log_safe(user, sizeof(user), text);
 	if (note == IPC_NOTE_CLEARTEXT)
-		log_info("sid=%s ip=%s proto=pop3 tls=- auth=PASS login=fail "
-			 "reason=cleartext user=%s",
-		    monitor->sid, monitor->setup->address, user);
+		log_info("sid=%s ip=%s proto=%s tls=- auth=PASS login=fail "
+		         "reason=cleartext user=%s",
+		    monitor->sid, monitor->setup->address, proto_name(monitor),
+		    user);
+	else if (note == IPC_NOTE_HANDSHAKE)
+		log_info("sid=%s ip=%s TLS handshake failed", monitor->sid,
+		    monitor->setup->address);
 	else if (note == IPC_NOTE_FOREIGN)
 		log_info(
 		    "sid=%s ip=%s TLS or another protocol on the plaintext port",

@@ -212,6 +212,7 @@ answer_login(struct monitor *monitor, const union ipc_message *message)
 
 	strlcpy(monitor->user, login->user, sizeof(monitor->user));
 	monitor->mech = login->mech;
+	monitor->tls = login->tls;
 	set_phase(monitor, PHASE_LOGIN, ROW_LOGIN);
 	if (++monitor->attempts <= ATTEMPTS_MAX &&
 	    monitor->failures < monitor->setup->config->auth.max_attempts)

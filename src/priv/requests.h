@@ -32,7 +32,8 @@ struct monitor {
 	enum phase phase;
 	uint64_t started; /* clock_now() */
 	unsigned attempts, failures;
-	uint32_t mech;           /* of the last login */
+	uint32_t tls;  /* version on the wire, as the session says; 0: none */
+	uint32_t mech; /* of the last login */
 	char user[IPC_NAME_MAX]; /* of the last login */
 	struct auth_verdict verdict;
 	bool opened; /* opening is to be closed */

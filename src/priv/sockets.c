@@ -3,6 +3,7 @@
  */
 #include "sockets.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -15,6 +16,7 @@
 #include "log.h"
 
 #define BACKLOG 1024
+#define POP3S_PORT 995
 
 static bool
 holds(const struct sockets *sockets, int fd)
@@ -36,7 +38,7 @@ find(const struct sockets *sockets, const struct addrinfo *wanted)
 	for (size_t i = 0; sockets != NULL && i < sockets->count; i++) {
 		length = sizeof(bound);
 		if (getsockname(
-			sockets->fds[i], (struct sockaddr *)&bound, &length) == 0 &&
+		        sockets->fds[i], (struct sockaddr *)&bound, &length) == 0 &&
 		    length == wanted->ai_addrlen &&
 		    memcmp(&bound, wanted->ai_addr, length) == 0)
 			return sockets->fds[i];
@@ -49,7 +51,7 @@ listen_at(const struct addrinfo *address)
 {
 	const int on = 1;
 	int saved, fd = socket(address->ai_family,
-		       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	               SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd == -1)
 		return -1;
@@ -65,65 +67,113 @@ listen_at(const struct addrinfo *address)
 	return -1;
 }
 
-/* All addresses that one host and port stand for. A machine without IPv6 may lack one. */
+/* Takes a socket in; false: there is no room. */
+static bool
+keep_socket(struct sockets *sockets, int fd, bool tls)
+{
+	if (sockets->count == SOCKETS_MAX) {
+		log_error("more than %d addresses to listen on", SOCKETS_MAX);
+		return false;
+	}
+	sockets->tls[sockets->count] = tls;
+	sockets->fds[sockets->count++] = fd;
+	return true;
+}
+
+/* All addresses that one host and port stand for. With "*" a machine may lack IPv6. */
 static int
-open_all(const char *host, const char *port, const struct sockets *old,
-    struct sockets *sockets)
+open_each(const struct addrinfo *entry, bool any, bool tls,
+    const struct sockets *old, struct sockets *sockets)
+{
+	const size_t before = sockets->count;
+	int fd;
+
+	for (; entry != NULL; entry = entry->ai_next) {
+		fd = find(old, entry);
+		if (fd == -1)
+			fd = listen_at(entry);
+		if (fd == -1 && any && errno == EAFNOSUPPORT)
+			continue;
+		if (fd == -1 || !keep_socket(sockets, fd, tls))
+			return -1;
+	}
+	return sockets->count > before ? 0 : -1;
+}
+
+static int
+open_address(const char *host, const char *port, bool tls,
+    const struct sockets *old, struct sockets *sockets)
 {
 	const bool any = strcmp(host, "*") == 0;
 	const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 	    .ai_family = AF_UNSPEC,
 	    .ai_socktype = SOCK_STREAM};
-	struct addrinfo *list, *entry;
-	size_t before = sockets->count;
-	int fd, error = getaddrinfo(any ? NULL : host, port, &hints, &list);
+	struct addrinfo *list;
+	int error = getaddrinfo(any ? NULL : host, port, &hints, &list);
 
 	if (error != 0) {
 		log_error("cannot listen on %s port %s: %s", host, port,
 		    gai_strerror(error));
 		return -1;
 	}
-	for (entry = list; entry != NULL; entry = entry->ai_next) {
-		fd = find(old, entry);
-		if (fd == -1)
-			fd = listen_at(entry);
-		if (fd != -1 && sockets->count < SOCKETS_MAX)
-			sockets->fds[sockets->count++] = fd;
-		else if (fd == -1 && !(any && errno == EAFNOSUPPORT))
-			break;
+	if (open_each(list, any, tls, old, sockets) == -1) {
+		log_error("cannot listen on %s port %s: %s%s", host, port,
+		    strerror(errno),
+		    errno == EACCES ? "; ports under 1024 need root" : "");
+		error = -1;
 	}
-	error = errno;
 	freeaddrinfo(list);
-	if (entry == NULL && sockets->count > before)
-		return 0;
-	log_error("cannot listen on %s port %s: %s%s", host, port, strerror(error),
-	    error == EACCES ? "; ports under 1024 need root" : "");
-	return -1;
+	return error;
+}
+
+static int
+open_list(const char *addresses, bool tls, const struct sockets *old,
+    struct sockets *sockets)
+{
+	char host[CONFIG_HOST_MAX], port[CONFIG_PORT_MAX];
+
+	while (config_next_address(&addresses, host, port) == 1) {
+		if (open_address(host, port, tls, old, sockets) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 int
 sockets_open(
-    const char *addresses, const struct sockets *old, struct sockets *sockets)
+    const struct config *config, const struct sockets *old, struct sockets *sockets)
 {
-	char host[CONFIG_HOST_MAX], port[CONFIG_PORT_MAX];
-	int found;
-
 	sockets->count = 0;
-	while ((found = config_next_address(&addresses, host, port)) == 1) {
-		if (open_all(host, port, old, sockets) == -1) {
-			sockets_close(sockets, old);
-			return -1;
-		}
-	}
-	return found;
+	if (open_list(config->listen.pop3, false, old, sockets) == 0 &&
+	    open_list(config->listen.pop3s, true, old, sockets) == 0)
+		return 0;
+	sockets_close(sockets, old);
+	return -1;
+}
+
+/* The port tells what systemd's socket is for (RFC 8314 section 3.3). */
+static bool
+is_tls_port(int fd)
+{
+	struct sockaddr_storage bound;
+	socklen_t length = sizeof(bound);
+
+	memset(&bound, 0, sizeof(bound));
+	if (getsockname(fd, (struct sockaddr *)&bound, &length) == -1)
+		return false;
+	if (bound.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *)&bound)->sin_port) ==
+		       POP3S_PORT;
+	return bound.ss_family == AF_INET6 &&
+	       ntohs(((struct sockaddr_in6 *)&bound)->sin6_port) == POP3S_PORT;
 }
 
 void
 sockets_adopt(int count, struct sockets *sockets)
 {
 	sockets->count = 0;
-	for (int i = 0; i < count && sockets->count < SOCKETS_MAX; i++)
-		sockets->fds[sockets->count++] = 3 + i;
+	for (int i = 0; i < count; i++)
+		(void)keep_socket(sockets, 3 + i, is_tls_port(3 + i));
 }
 
 void

@@ -4,25 +4,29 @@
 #ifndef POPLAR_PRIV_SOCKETS_H
 #define POPLAR_PRIV_SOCKETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+struct config;
 
 #define SOCKETS_MAX 32
 
 struct sockets {
 	int fds[SOCKETS_MAX];
+	bool tls[SOCKETS_MAX]; /* from the first octet */
 	size_t count;
 };
 
 /*
- * Binds every address of a list like listen.pop3, all or none. Sockets of
+ * Binds every address of listen.pop3 and listen.pop3s, all or none. Sockets of
  * `old` (may be NULL) that are bound to an address already are taken over, so
  * that a reload never frees a port. 0, or -1 with the address and the reason
  * logged.
  */
-int sockets_open(
-    const char *addresses, const struct sockets *old, struct sockets *sockets);
+int sockets_open(const struct config *config, const struct sockets *old,
+    struct sockets *sockets);
 
-/* Takes over sockets that systemd passed, descriptors 3 to 3 + count - 1. */
+/* Takes over sockets that systemd passed, descriptors 3 to 3 + count - 1. Those on port 995 are TLS. */
 void sockets_adopt(int count, struct sockets *sockets);
 
 /* Closes all that are not also in `keep` (may be NULL). */

@@ -7,13 +7,14 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "tls.h"
 
 /* What a client is told of a maildrop that cannot be opened, by the monitor. */
 static const char *const result_texts[IPC_RESULTS] = {
     [IPC_RESULT_DENIED] = "[AUTH] login failed",
     [IPC_RESULT_BUSY] = "[IN-USE] maildrop is locked by another program",
     [IPC_RESULT_UNSUITABLE] =
-	"[SYS/PERM] maildrop is not a plain file of yours; ask your postmaster",
+        "[SYS/PERM] maildrop is not a plain file of yours; ask your postmaster",
     [IPC_RESULT_UNAVAILABLE] = "[SYS/TEMP] mail is out of reach, try later",
 };
 
@@ -27,7 +28,7 @@ static const char *const open_texts[MD_ERRORS] = {
     [MD_NO_MEMORY] = "[SYS/TEMP] no memory left on the server",
     [MD_IO] = "[SYS/TEMP] maildrop cannot be read",
     [MD_REFUSED] =
-	"[SYS/PERM] maildrop folder does not permit what the server needs",
+        "[SYS/PERM] maildrop folder does not permit what the server needs",
     [MD_PENDING] = "[SYS/TEMP] an interrupted update is not finished, try later",
     [MD_STOPPED] = "[SYS/TEMP] server is shutting down",
 };
@@ -35,14 +36,57 @@ static const char *const open_texts[MD_ERRORS] = {
 bool
 cleartext_allowed(const struct client *client)
 {
-	switch (client->setup->config->auth.cleartext) {
-	case CLEARTEXT_NEVER:
-		return false;
-	case CLEARTEXT_LOCAL:
-		return client->setup->local;
-	default:
+	unsigned rule = client->setup->config->auth.cleartext;
+
+	if (client->stream.channel.tls != NULL)
+		return true;
+	if (rule == CLEARTEXT_AUTO)
+		rule =
+		    client->setup->tls != NULL ? CLEARTEXT_LOCAL : CLEARTEXT_ALWAYS;
+	return rule == CLEARTEXT_ALWAYS ||
+	       (rule == CLEARTEXT_LOCAL && client->setup->local);
+}
+
+bool
+stls_allowed(const struct client *client)
+{
+	return client->setup->tls != NULL && client->stream.channel.tls == NULL &&
+	       client->state == AUTHORIZATION;
+}
+
+bool
+client_start_tls(struct client *client)
+{
+	if (stream_start_tls(&client->stream, client->setup->tls,
+	        client->setup->config->session.tls_timeout_ms)) {
+		client->link.tls = tls_version(client->stream.channel.tls);
 		return true;
 	}
+	link_note(&client->link, IPC_NOTE_HANDSHAKE, "");
+	return false;
+}
+
+/*
+ * RFC 2595 section 4. Input that came with the command in the clear is an
+ * attack or a broken client; what was learnt before TLS is forgotten.
+ */
+enum verdict
+run_stls(struct client *client, const struct args *args)
+{
+	(void)args;
+	if (!stls_allowed(client))
+		return client_refuse(client, client->setup->tls == NULL
+		                                 ? "no TLS on this server"
+		                                 : "TLS is active already");
+	if (stream_has_input(&client->stream)) {
+		client_refuse(
+		    client, "nothing may follow STLS before TLS is there");
+		return client_end(client, IPC_END_ERROR, CLOSE);
+	}
+	client->user[0] = '\0';
+	stream_format(&client->stream, "+OK begin TLS\r\n");
+	(void)client_start_tls(client);
+	return GO_ON;
 }
 
 static void

@@ -50,6 +50,9 @@ void client_enter(struct client *client, enum state state);
 /* Closes the maildrop and its descriptors; the session lock goes with them. */
 void client_release(struct client *client);
 
+/* Turns the connection to TLS; false: it failed, and the stream has a fault. */
+bool client_start_tls(struct client *client);
+
 /* "-ERR text": one line, state unchanged. Always GO_ON. */
 enum verdict client_refuse(struct client *client, const char *text);
 

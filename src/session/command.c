@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"USER", AUTHORIZATION, FORM_NAME,          "USER name",                 run_user},
     {"PASS", AUTHORIZATION, FORM_REST,          "PASS password, after USER", run_pass},
     {"APOP", AUTHORIZATION, FORM_TWO_WORDS,     "APOP name digest",          run_apop},
+    {"STLS", AUTHORIZATION, FORM_NONE,          "STLS",                      run_stls},
     {"CAPA", BOTH,          FORM_NONE,          "CAPA",                      run_capa},
     {"QUIT", BOTH,          FORM_NONE,          "QUIT",                      run_quit},
     {"RPOP", BOTH,          FORM_REST,          "RPOP name",                 run_rpop},
@@ -139,8 +140,8 @@ command_run(struct client *client, char *line, size_t length)
 		return client_refuse(client, "unknown command");
 	if ((command->states & client->state) == 0)
 		return client_refuse(client, client->state == AUTHORIZATION
-						 ? "log in first"
-						 : "you are logged in already");
+		                                 ? "log in first"
+		                                 : "you are logged in already");
 	if (command->form != FORM_REST)
 		return run_with_words(client, command, line + verb);
 	args.first += *args.first != '\0';

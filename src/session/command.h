@@ -44,6 +44,7 @@ enum verdict command_run(struct client *client, char *line, size_t length);
 /* Handlers of AUTHORIZATION, in authorization.c. */
 enum verdict run_user(struct client *client, const struct args *args);
 enum verdict run_pass(struct client *client, const struct args *args);
+enum verdict run_stls(struct client *client, const struct args *args);
 enum verdict run_apop(struct client *client, const struct args *args);
 
 /* Handlers of TRANSACTION, in transaction.c. */
@@ -64,5 +65,8 @@ enum verdict run_rpop(struct client *client, const struct args *args);
 
 /* Whether a password may come over this connection (auth.cleartext). */
 bool cleartext_allowed(const struct client *client);
+
+/* Whether STLS would be obeyed: there is a certificate, and no TLS yet. */
+bool stls_allowed(const struct client *client);
 
 #endif

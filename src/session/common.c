@@ -22,12 +22,13 @@ static const struct capability {
 	const char *line;
 	bool (*holds)(const struct client *client); /* NULL: always */
 } capabilities[] = {
-    {"TOP",				   NULL             },
-    {"USER",				  cleartext_allowed},
-    {"UIDL",				  NULL             },
-    {"RESP-CODES",			    NULL             },
-    {"AUTH-RESP-CODE",			NULL             },
-    {"PIPELINING",			    NULL             },
+    {"TOP",                                   NULL             },
+    {"USER",                                  cleartext_allowed},
+    {"STLS",                                  stls_allowed     },
+    {"UIDL",                                  NULL             },
+    {"RESP-CODES",                            NULL             },
+    {"AUTH-RESP-CODE",                        NULL             },
+    {"PIPELINING",                            NULL             },
     {"IMPLEMENTATION Poplar-" POPLAR_VERSION, NULL             },
 };
 
@@ -85,7 +86,7 @@ update(struct client *client)
 		stream_format(&client->stream,
 		    "-ERR [SYS/TEMP] %s, nothing deleted\r\n",
 		    update_texts[error] != NULL ? update_texts[error]
-						: "the server's disk failed");
+		                                : "the server's disk failed");
 	else if (left == 0)
 		stream_format(
 		    &client->stream, "+OK Poplar signing off (maildrop empty)\r\n");

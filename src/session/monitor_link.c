@@ -57,7 +57,8 @@ bool
 link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
     const char *secret, struct ipc_login_reply *reply, struct md_fds *fds)
 {
-	struct ipc_login login = {.type = IPC_LOGIN, .mech = mech};
+	struct ipc_login login = {
+	    .type = IPC_LOGIN, .mech = mech, .tls = link->tls};
 	union ipc_message message;
 	int got[IPC_FDS_MAX];
 	size_t count;

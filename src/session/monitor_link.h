@@ -15,6 +15,7 @@
 struct monitor_link {
 	int fd;
 	bool updating; /* in UPDATE a wish to stop waits */
+	uint32_t tls;  /* version on the wire, for the log; 0: none */
 	uint32_t stop; /* enum ipc_end_reason; 0: none came */
 };
 

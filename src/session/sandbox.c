@@ -140,8 +140,8 @@ add_denied(scmp_filter_ctx filter)
 {
 	for (size_t i = 0; i < sizeof(denied_rows) / sizeof(denied_rows[0]); i++) {
 		if (seccomp_rule_add(filter,
-			SCMP_ACT_ERRNO((uint16_t)denied_rows[i].answer),
-			denied_rows[i].call, 0) != 0)
+		        SCMP_ACT_ERRNO((uint16_t)denied_rows[i].answer),
+		        denied_rows[i].call, 0) != 0)
 			return -1;
 	}
 	return 0;
@@ -164,8 +164,8 @@ add_rows(scmp_filter_ctx filter, const struct row *rows, size_t count)
 		if (row->compared)
 			error =
 			    seccomp_rule_add(filter, SCMP_ACT_ALLOW, row->call, 1,
-				(struct scmp_arg_cmp){row->argument, row->how,
-				    row->mask_or_value, row->value});
+			        (struct scmp_arg_cmp){row->argument, row->how,
+			            row->mask_or_value, row->value});
 		else
 			error =
 			    seccomp_rule_add(filter, SCMP_ACT_ALLOW, row->call, 0);
@@ -215,9 +215,9 @@ compile(bool serve, size_t *lengthp)
 	if (filter == NULL)
 		return NULL;
 	if (add_rows(filter, common_rows,
-		sizeof(common_rows) / sizeof(common_rows[0])) == 0 &&
+	        sizeof(common_rows) / sizeof(common_rows[0])) == 0 &&
 	    (!serve || add_rows(filter, serve_rows,
-			   sizeof(serve_rows) / sizeof(serve_rows[0])) == 0) &&
+	                   sizeof(serve_rows) / sizeof(serve_rows[0])) == 0) &&
 	    add_memory(filter) == 0 && add_denied(filter) == 0)
 		program = export_program(filter, lengthp);
 	seccomp_release(filter);
@@ -258,7 +258,7 @@ sandbox_prepare(const struct config *config, struct sandbox *sandbox)
 	sandbox->required = config->server.sandbox == SANDBOX_REQUIRED;
 	if (warm_libcrypto() == -1) {
 		log_error("libcrypto does not start: no MD5, SHA-256 or random "
-			  "numbers");
+		          "numbers");
 		return -1;
 	}
 	if (kernel_has_seccomp()) {
@@ -268,7 +268,7 @@ sandbox_prepare(const struct config *config, struct sandbox *sandbox)
 	if (sandbox->serve_filter == NULL || sandbox->recover_filter == NULL) {
 		if (sandbox->required) {
 			log_error("this kernel has no seccomp filters; "
-				  "server.sandbox = try runs without them");
+			          "server.sandbox = try runs without them");
 			return -1;
 		}
 		log_warning("no seccomp filters: sessions run without them");

@@ -148,7 +148,8 @@ serve(struct client *client)
 {
 	enum verdict verdict = GO_ON;
 
-	greet(client);
+	if (!client->setup->tls_now || client_start_tls(client))
+		greet(client);
 	while (verdict == GO_ON)
 		verdict = next(client);
 	finish(client);

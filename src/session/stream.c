@@ -1,19 +1,14 @@
 /*
- * Lines in and replies out, over one non-blocking socket (or two pipes). Runs
- * sandboxed as the session's user. All waiting is poll(2) on the client and
- * the monitor's pair together, with deadlines on the monotonic clock. Output
+ * Lines in and replies out. Runs sandboxed as the session's user. Output
  * gathers while whole lines wait in the input, so pipelined commands are
  * answered in few writes.
  */
 #include "stream.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -28,7 +23,7 @@ static const struct {
 	size_t length;
 } foreign[] = {
     {"\x16\x03",             2 }, /* TLS hello */
-    {"SSH-",		 4 },
+    {"SSH-",                 4 },
     {"GET ",                 4 },
     {"HEAD ",                5 },
     {"POST ",                5 },
@@ -43,18 +38,8 @@ void
 stream_open(struct stream *stream, int in, int out, int pair)
 {
 	memset(stream, 0, offsetof(struct stream, inbuf));
-	stream->in = in;
-	stream->out = out;
-	stream->pair = pair;
-	stream->socket = in == out;
+	channel_open(&stream->channel, in, out, pair);
 	stream->fresh = true;
-}
-
-static void
-fail(struct stream *stream, enum stream_fault fault)
-{
-	if (stream->fault == STREAM_FINE)
-		stream->fault = fault;
 }
 
 static bool
@@ -68,70 +53,37 @@ is_foreign(const char *text, size_t length)
 	return false;
 }
 
-/* Waits for the client; false: the deadline or the monitor came first. */
-static bool
-await(struct stream *stream, int fd, short events, uint64_t deadline,
-    enum stream_fault late)
+/* What a failed transfer means for the stream; late: what lateness means. */
+static void
+fail(struct stream *stream, enum channel_result result, enum stream_fault late)
 {
-	struct pollfd fds[2] = {
-	    {.fd = fd,           .events = events},
-	    {.fd = stream->pair, .events = POLLIN},
+	const enum stream_fault faults[] = {
+	    [CHANNEL_DONE] = STREAM_FINE,
+	    [CHANNEL_CLOSED] = STREAM_CLOSED,
+	    [CHANNEL_LATE] = late,
+	    [CHANNEL_BROKEN] = STREAM_BROKEN,
+	    [CHANNEL_STOPPED] = STREAM_STOPPED,
 	};
-	int n;
 
-	do {
-		n = poll(fds, 2, clock_poll_timeout(deadline));
-		if (n == -1 && errno != EINTR) {
-			fail(stream, STREAM_BROKEN);
-			return false;
-		}
-	} while (n <= 0 && clock_now() < deadline);
-	if (fds[1].revents != 0 && n > 0) {
-		fail(stream, STREAM_STOPPED);
-		return false;
-	}
-	if (n <= 0) {
-		fail(stream, late);
-		return false;
-	}
-	return true;
-}
-
-/* One write of what is in outbuf from an offset on; 0: try again. */
-static size_t
-write_some(struct stream *stream, size_t from)
-{
-	size_t length = stream->filled - from;
-	ssize_t n;
-
-	if (!stream->socket && length > PIPE_BUF)
-		length = PIPE_BUF;
-	n = write(stream->out, stream->outbuf + from, length);
-	if (n > 0)
-		return (size_t)n;
-	if (n == -1 && errno != EAGAIN && errno != EINTR)
-		fail(stream, STREAM_BROKEN);
-	return 0;
+	if (result != CHANNEL_DONE && stream->fault <= STREAM_CLOSED)
+		stream->fault = faults[result];
 }
 
 void
 stream_flush(struct stream *stream)
 {
-	uint64_t deadline = clock_now() + stream->stall_ms;
+	enum channel_result result = CHANNEL_DONE;
 	size_t done = 0, n;
 
 	while (done < stream->filled && stream->fault <= STREAM_CLOSED) {
-		if ((done > 0 || !stream->socket) &&
-		    !await(stream, stream->out, POLLOUT, deadline, STREAM_STALLED))
-			break;
-		n = write_some(stream, done);
-		if (n > 0)
-			deadline = clock_now() + stream->stall_ms;
-		else if (stream->fault <= STREAM_CLOSED &&
-			 !await(stream, stream->out, POLLOUT, deadline,
-			     STREAM_STALLED))
-			break;
-		done += n;
+		result = channel_write(&stream->channel, stream->outbuf + done,
+		    stream->filled - done, clock_now() + stream->stall_ms, &n);
+		if (result == CHANNEL_CLOSED)
+			result = CHANNEL_BROKEN;
+		if (result == CHANNEL_DONE)
+			done += n;
+		else
+			fail(stream, result, STREAM_STALLED);
 	}
 	stream->filled = 0;
 }
@@ -180,7 +132,8 @@ stream_format(struct stream *stream, const char *fmt, ...)
 static bool
 fill(struct stream *stream, uint64_t deadline)
 {
-	ssize_t n;
+	enum channel_result result;
+	size_t n = 0;
 
 	if (stream->start > 0) {
 		memmove(stream->inbuf, stream->inbuf + stream->start,
@@ -188,18 +141,11 @@ fill(struct stream *stream, uint64_t deadline)
 		stream->end -= stream->start;
 		stream->start = 0;
 	}
-	do {
-		if (!await(stream, stream->in, POLLIN, deadline, STREAM_IDLE))
-			return false;
-		n = read(stream->in, stream->inbuf + stream->end,
-		    sizeof(stream->inbuf) - stream->end);
-	} while (n == -1 && (errno == EAGAIN || errno == EINTR));
-	if (n <= 0) {
-		fail(stream, n == 0 ? STREAM_CLOSED : STREAM_BROKEN);
-		return false;
-	}
-	stream->end += (size_t)n;
-	return true;
+	result = channel_read(&stream->channel, stream->inbuf + stream->end,
+	    sizeof(stream->inbuf) - stream->end, deadline, &n);
+	stream->end += n;
+	fail(stream, result, STREAM_IDLE);
+	return result == CHANNEL_DONE;
 }
 
 /* Takes one whole line out of the buffer, if there is one. */
@@ -259,21 +205,40 @@ stream_line(struct stream *stream, char **linep, size_t *lengthp)
 	return STREAM_END;
 }
 
+bool
+stream_start_tls(struct stream *stream, struct ssl_ctx_st *ctx, uint64_t timeout_ms)
+{
+	enum channel_result result;
+
+	stream_flush(stream);
+	if (stream->fault != STREAM_FINE)
+		return false;
+	result = channel_start_tls(&stream->channel, ctx, clock_now() + timeout_ms);
+	if (result != CHANNEL_DONE)
+		fail(stream, result, STREAM_STALLED);
+	return result == CHANNEL_DONE;
+}
+
+bool
+stream_has_input(const struct stream *stream)
+{
+	return stream->end > stream->start;
+}
+
 void
 stream_close(struct stream *stream)
 {
 	uint64_t deadline = clock_now() + DRAIN_MS;
-	struct pollfd client = {.fd = stream->in, .events = POLLIN};
+	struct pollfd client = {.fd = stream->channel.in, .events = POLLIN};
 	ssize_t n = 1;
 
 	stream_flush(stream);
-	if (!stream->socket || stream->fault > STREAM_CLOSED)
-		return;
-	shutdown(stream->out, SHUT_WR);
-	if (poll(&client, 1, 0) != 1)
+	channel_end(&stream->channel);
+	if (!stream->channel.socket || stream->fault > STREAM_CLOSED ||
+	    poll(&client, 1, 0) != 1)
 		return;
 	for (int i = 0; i < DRAIN_READS && n > 0; i++) {
-		n = read(stream->in, stream->inbuf, sizeof(stream->inbuf));
+		n = read(client.fd, stream->inbuf, sizeof(stream->inbuf));
 		if (n > 0 && poll(&client, 1, clock_poll_timeout(deadline)) != 1)
 			break;
 	}

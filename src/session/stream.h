@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "channel.h"
+
 /* A command line with its line end: RFC 2449 section 4. */
 #define STREAM_LINE_MAX 512
 #define STREAM_IN_SIZE 4096
@@ -31,10 +33,8 @@ enum stream_event {
 };
 
 struct stream {
-	int in, out;
-	int pair;    /* watched for the monitor's word */
-	bool socket; /* else writes are kept short, so as not to block */
-	bool fresh;  /* nothing was read yet */
+	struct channel channel;
+	bool fresh; /* nothing was read yet */
 	uint64_t idle_ms, stall_ms;
 	enum stream_fault fault;
 	size_t start, end; /* of the unread octets in inbuf */
@@ -64,6 +64,16 @@ void stream_filled(struct stream *stream, size_t length);
 
 /* Sends all output. */
 void stream_flush(struct stream *stream);
+
+/*
+ * Sends all output, then turns to TLS within timeout_ms. The caller has made
+ * sure that no input is buffered. False: there is a fault now.
+ */
+bool stream_start_tls(
+    struct stream *stream, struct ssl_ctx_st *ctx, uint64_t timeout_ms);
+
+/* Whether octets were read that no line was made of yet. */
+bool stream_has_input(const struct stream *stream);
 
 /*
  * Says goodbye: sends all, ends our direction, and reads away what the client

@@ -137,8 +137,8 @@ begin_message(
 		return true;
 	client_refuse(client,
 	    error == MD_BUSY ? "[SYS/TEMP] maildrop is locked by another program"
-			     : "[SYS/TEMP] maildrop was changed by another "
-			       "program, log in again");
+	                     : "[SYS/TEMP] maildrop was changed by another "
+	                       "program, log in again");
 	*verdictp =
 	    error == MD_BUSY ? GO_ON : client_end(client, IPC_END_ERROR, CLOSE);
 	return false;

@@ -1,0 +1,323 @@
+/*
+ * Certificates and keys. Runs as root, at start and at SIGHUP; sessions
+ * inherit the finished context by fork. Sane defaults are fixed here: TLS 1.2
+ * or newer, no renegotiation, no compression, no early data, no tickets and
+ * no session cache (each session would hold their keys), ALPN "pop3".
+ */
+#include "certificates.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "log.h"
+
+#define PAIRS_MAX 64
+#define WARN_DAYS 21
+
+/* The contexts of all pairs; owned by the first one, as its application data. */
+struct pairs {
+	size_t count;
+	SSL_CTX *ctx[PAIRS_MAX]; /* [0] is the owner itself */
+};
+
+/* The reason of OpenSSL's last fault, in its words. */
+static const char *
+reason(void)
+{
+	const char *text = ERR_reason_error_string(ERR_peek_last_error());
+
+	return text != NULL ? text : "unknown reason";
+}
+
+/* Nobody is there to ask: an encrypted key is a fault, not a prompt. */
+static int
+no_password(char *buf, int size, int writing, void *ctx)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	*(bool *)ctx = true;
+	return -1;
+}
+
+/* RFC 7301: a client that offers protocols must offer ours. */
+static int
+choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *outlen,
+    const unsigned char *in, unsigned inlen, void *arg)
+{
+	static const unsigned char ours[] = "\4pop3";
+	unsigned char *chosen;
+
+	(void)ssl;
+	(void)arg;
+	if (SSL_select_next_proto(&chosen, outlen, ours, sizeof(ours) - 1, in,
+	        inlen) != OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* SNI: the pair whose certificate holds the name; the first if none does. */
+static int
+choose_pair(SSL *ssl, int *alert, void *arg)
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const struct pairs *pairs = arg;
+
+	(void)alert;
+	for (size_t i = 0; name != NULL && i < pairs->count; i++) {
+		X509 *leaf = SSL_CTX_get0_certificate(pairs->ctx[i]);
+
+		if (X509_check_host(leaf, name, 0, 0, NULL) == 1) {
+			SSL_set_SSL_CTX(ssl, pairs->ctx[i]);
+			break;
+		}
+	}
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void
+fix_defaults(SSL_CTX *ctx, const struct config *config)
+{
+	SSL_CTX_set_min_proto_version(
+	    ctx, config->tls.min_protocol == PROTOCOL_TLS13 ? TLS1_3_VERSION
+	                                                    : TLS1_2_VERSION);
+	SSL_CTX_set_options(ctx,
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
+	        SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_CLEANSE_PLAINTEXT);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_max_early_data(ctx, 0);
+	SSL_CTX_set_dh_auto(ctx, 1);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+	                          SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+	                          SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+}
+
+static int
+set_ciphers(SSL_CTX *ctx, const struct config *config)
+{
+	if (config->tls.ciphers[0] == '\0' ||
+	    SSL_CTX_set_cipher_list(ctx, config->tls.ciphers) == 1)
+		return 0;
+	log_error("tls.ciphers: \"%s\": %s; see openssl-ciphers(1)",
+	    config->tls.ciphers, reason());
+	return -1;
+}
+
+/* Client certificates are asked for, not demanded: AUTH EXTERNAL uses them. */
+static int
+set_client_ca(SSL_CTX *ctx, const struct config *config)
+{
+	const char *path = config->tls.client_ca;
+	STACK_OF(X509_NAME) * names;
+
+	if (path[0] == '\0')
+		return 0;
+	names = SSL_load_client_CA_file(path);
+	if (names == NULL || SSL_CTX_load_verify_file(ctx, path) != 1) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		log_error("tls.client_ca: %s: %s", path, reason());
+		return -1;
+	}
+	SSL_CTX_set_client_CA_list(ctx, names);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	return 0;
+}
+
+/* A key is a secret: a file of root's or ours that others cannot read. */
+static int
+check_key_file(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1) {
+		log_error("tls.private_key: %s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size == 0) {
+		log_error("tls.private_key: %s: %s", path,
+		    S_ISREG(st.st_mode) ? "the file is empty" : "not a file");
+		return -1;
+	}
+	if ((st.st_mode & (S_IROTH | S_IWOTH | S_IWGRP)) != 0) {
+		log_error(
+		    "tls.private_key: %s: others can read or write it; chmod 600",
+		    path);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+use_key(SSL_CTX *ctx, const char *path)
+{
+	bool asked = false;
+	EVP_PKEY *key = NULL;
+	FILE *file;
+	int done = -1;
+
+	if (check_key_file(path) == -1)
+		return -1;
+	file = fopen(path, "re");
+	if (file != NULL) {
+		setvbuf(file, NULL, _IONBF, 0);
+		key = PEM_read_PrivateKey(file, NULL, no_password, &asked);
+		fclose(file);
+	}
+	if (asked)
+		log_error(
+		    "tls.private_key: %s: the key is encrypted; store it without a "
+		    "passphrase",
+		    path);
+	else if (key == NULL)
+		log_error(
+		    "tls.private_key: %s: no key in PEM form: %s", path, reason());
+	else if (SSL_CTX_use_PrivateKey(ctx, key) != 1 ||
+	         SSL_CTX_check_private_key(ctx) != 1)
+		log_error(
+		    "tls.private_key: %s does not match its certificate", path);
+	else
+		done = 0;
+	EVP_PKEY_free(key);
+	return done;
+}
+
+static void
+tell_days(const char *path, X509 *leaf)
+{
+	int days = 0, seconds = 0;
+
+	if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0)
+		log_warning("tls.certificate: %s is not valid yet", path);
+	if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(leaf)) != 1)
+		return;
+	if (days < 0 || seconds < 0)
+		log_warning("tls.certificate: %s has expired", path);
+	else if (days < WARN_DAYS)
+		log_warning(
+		    "tls.certificate: %s ends in %d days; renew it", path, days);
+	else
+		log_info("tls.certificate: %s is good for %d days", path, days);
+}
+
+static SSL_CTX *
+load_pair(const struct config *config, const char *certificate, const char *key)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+	if (ctx == NULL)
+		return NULL;
+	fix_defaults(ctx, config);
+	if (set_ciphers(ctx, config) == -1 || set_client_ca(ctx, config) == -1)
+		goto fail;
+	if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1) {
+		log_error("tls.certificate: %s: %s", certificate, reason());
+		goto fail;
+	}
+	if (use_key(ctx, key) == -1)
+		goto fail;
+	tell_days(certificate, SSL_CTX_get0_certificate(ctx));
+	return ctx;
+fail:
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+/* The next of a blank-separated list, copied; false at the end, or too long. */
+static bool
+next_path(const char **listp, char *path, size_t size)
+{
+	size_t length;
+
+	*listp += strspn(*listp, " \t");
+	length = strcspn(*listp, " \t");
+	if (length == 0 || length >= size)
+		return false;
+	memcpy(path, *listp, length);
+	path[length] = '\0';
+	*listp += length;
+	return true;
+}
+
+static int
+load_pairs(const struct config *config, struct pairs *pairs)
+{
+	const char *certificates = config->tls.certificate,
+	           *keys = config->tls.private_key;
+	char certificate[PATH_MAX], key[PATH_MAX];
+	int faults = 0;
+
+	while (next_path(&certificates, certificate, sizeof(certificate))) {
+		if (!next_path(&keys, key, sizeof(key))) {
+			log_error(
+			    "tls.private_key: no key for %s; name as many keys as "
+			    "certificates",
+			    certificate);
+			return -1;
+		}
+		if (pairs->count == PAIRS_MAX) {
+			log_error("tls.certificate: more than %d", PAIRS_MAX);
+			return -1;
+		}
+		pairs->ctx[pairs->count] = load_pair(config, certificate, key);
+		if (pairs->ctx[pairs->count] == NULL)
+			faults++;
+		else
+			pairs->count++;
+	}
+	if (next_path(&keys, key, sizeof(key))) {
+		log_error("tls.private_key: no certificate for %s", key);
+		faults++;
+	}
+	return faults == 0 ? 0 : -1;
+}
+
+static void
+free_pairs(struct pairs *pairs)
+{
+	for (size_t i = 0; i < pairs->count; i++)
+		SSL_CTX_free(pairs->ctx[i]);
+	free(pairs);
+}
+
+int
+certificates_load(const struct config *config, struct ssl_ctx_st **ctxp)
+{
+	struct pairs *pairs;
+
+	*ctxp = NULL;
+	if (config->tls.certificate[0] == '\0' &&
+	    config->tls.private_key[0] == '\0')
+		return 0;
+	pairs = calloc(1, sizeof(*pairs));
+	if (pairs == NULL)
+		return -1;
+	ERR_clear_error();
+	if (load_pairs(config, pairs) == -1 || pairs->count == 0) {
+		free_pairs(pairs);
+		return -1;
+	}
+	*ctxp = pairs->ctx[0];
+	SSL_CTX_set_app_data(*ctxp, (char *)pairs);
+	SSL_CTX_set_tlsext_servername_callback(*ctxp, choose_pair);
+	SSL_CTX_set_tlsext_servername_arg(*ctxp, pairs);
+	return 0;
+}
+
+void
+certificates_free(struct ssl_ctx_st *ctx)
+{
+	if (ctx != NULL)
+		free_pairs((struct pairs *)(void *)SSL_CTX_get_app_data(ctx));
+}

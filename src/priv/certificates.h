@@ -1,0 +1,25 @@
+/*
+ * The server's certificates and keys, read and checked with privilege.
+ */
+#ifndef POPLAR_PRIV_CERTIFICATES_H
+#define POPLAR_PRIV_CERTIFICATES_H
+
+#include "config.h"
+
+struct ssl_ctx_st;
+
+/*
+ * Reads every pair of tls.certificate and tls.private_key into a context for
+ * sessions: the first pair for clients that name no server, the others by
+ * the name they ask for (SNI). *ctxp is NULL where none is configured; else
+ * the caller's, for certificates_free(). 0; or -1 with each fault logged by
+ * file and reason: key that others can read, encrypted key, key that does not
+ * match, empty or unreadable file. Warns of certificates that have expired,
+ * are not valid yet, or end in under 21 days; tells the days left.
+ */
+int certificates_load(const struct config *config, struct ssl_ctx_st **ctxp);
+
+/* NULL is allowed. */
+void certificates_free(struct ssl_ctx_st *ctx);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * Configuration, sockets and certificates of the listener, as one. Runs as
+ * root, at start and at SIGHUP.
+ */
+#include "serving.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "certificates.h"
+#include "log.h"
+#include "service.h"
+
+int
+serving_start(struct serving *serving, struct config *config)
+{
+	const int inherited = service_inherited();
+
+	serving->config = config;
+	serving->inherited = inherited > 0;
+	if (certificates_load(config, &serving->tls) == -1)
+		return EX_CONFIG;
+	if (inherited > 0)
+		sockets_adopt(inherited, &serving->sockets);
+	else if (sockets_open(config, NULL, &serving->sockets) == -1)
+		return EX_UNAVAILABLE;
+	for (size_t i = 0; i < serving->sockets.count; i++) {
+		if (serving->sockets.tls[i] && serving->tls == NULL) {
+			log_error("listen.pop3s needs tls.certificate and "
+			          "tls.private_key");
+			return EX_CONFIG;
+		}
+	}
+	if (serving->sockets.count > 0)
+		return EX_OK;
+	log_error("listen.pop3 and listen.pop3s are empty: nothing to listen on");
+	return EX_CONFIG;
+}
+
+static void
+log_lines(const char *lines)
+{
+	while (*lines != '\0') {
+		size_t length = strcspn(lines, "\n");
+
+		log_error("%.*s", (int)length, lines);
+		lines += length + (lines[length] == '\n');
+	}
+}
+
+static struct config *
+read_config(const struct server_options *options)
+{
+	struct config *config = NULL;
+	char *errors = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&errors, &size);
+
+	if (stream == NULL)
+		return NULL;
+	(void)config_load(options->config_path, options->config_required,
+	    options->overrides, stream, &config);
+	fclose(stream);
+	log_lines(errors);
+	free(errors);
+	return config;
+}
+
+/* Certificates, then sockets: what fails first costs nothing. */
+static bool
+prepare(const struct serving *old, struct serving *fresh)
+{
+	fresh->sockets = old->sockets;
+	fresh->inherited = old->inherited;
+	if (certificates_load(fresh->config, &fresh->tls) == -1)
+		return false;
+	if (fresh->config->listen.pop3s[0] != '\0' && fresh->tls == NULL)
+		log_error("listen.pop3s needs tls.certificate and tls.private_key");
+	else if (old->inherited ||
+	         sockets_open(fresh->config, &old->sockets, &fresh->sockets) == 0)
+		return true;
+	certificates_free(fresh->tls);
+	return false;
+}
+
+void
+serving_reload(struct serving *serving, const struct server_options *options)
+{
+	struct serving fresh = {.config = read_config(options)};
+
+	if (fresh.config == NULL || !prepare(serving, &fresh)) {
+		log_error("reload refused; the old configuration stays");
+		config_free(fresh.config);
+		return;
+	}
+	sockets_close(&serving->sockets, &fresh.sockets);
+	serving->sockets.count = 0;
+	serving_free(serving);
+	*serving = fresh;
+	serving_log(serving, options->foreground);
+	log_info("configuration read again, for new connections");
+}
+
+void
+serving_log(const struct serving *serving, bool foreground)
+{
+	const struct config *config = serving->config;
+	enum log_target target = LOG_TO_SYSLOG;
+
+	if (config->log.target == TARGET_STDERR ||
+	    (config->log.target == TARGET_AUTO && foreground))
+		target = LOG_TO_STDERR;
+	log_open(target, (enum log_level)config->log.level);
+}
+
+void
+serving_stop(struct serving *serving)
+{
+	sockets_close(&serving->sockets, NULL);
+	serving->sockets.count = 0;
+}
+
+void
+serving_free(struct serving *serving)
+{
+	certificates_free(serving->tls);
+	config_free(serving->config);
+}

@@ -1,0 +1,159 @@
+/*
+ * Waiting and moving octets. Runs sandboxed as the session's user. What
+ * differs between plaintext and TLS is one attempt to read or write; the
+ * waiting is the same.
+ */
+#include "channel.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "tls.h"
+
+void
+channel_open(struct channel *channel, int in, int out, int pair)
+{
+	*channel = (struct channel){
+	    .in = in,
+	    .out = out,
+	    .pair = pair,
+	    .socket = in == out,
+	};
+}
+
+/* Waits for the client until the deadline. */
+static enum channel_result
+await(const struct channel *channel, int fd, short events, uint64_t deadline)
+{
+	struct pollfd fds[2] = {
+	    {.fd = fd,            .events = events},
+	    {.fd = channel->pair, .events = POLLIN},
+	};
+	int n;
+
+	for (;;) {
+		n = poll(fds, 2, clock_poll_timeout(deadline));
+		if (n == -1 && errno != EINTR)
+			return CHANNEL_BROKEN;
+		if (n > 0)
+			return fds[1].revents != 0 ? CHANNEL_STOPPED : CHANNEL_DONE;
+		if (clock_now() >= deadline)
+			return CHANNEL_LATE;
+	}
+}
+
+/* After an attempt that would have waited: waits. */
+static enum channel_result
+await_result(
+    const struct channel *channel, enum io_result result, uint64_t deadline)
+{
+	switch (result) {
+	case IO_WANT_READ:
+		return await(channel, channel->in, POLLIN, deadline);
+	case IO_WANT_WRITE:
+		return await(channel, channel->out, POLLOUT, deadline);
+	case IO_CLOSED:
+		return CHANNEL_CLOSED;
+	default:
+		return CHANNEL_BROKEN;
+	}
+}
+
+static enum io_result
+plain_result(ssize_t n, enum io_result again, size_t *lengthp)
+{
+	if (n > 0) {
+		*lengthp = (size_t)n;
+		return IO_DONE;
+	}
+	if (n == 0)
+		return IO_CLOSED;
+	return errno == EAGAIN || errno == EINTR ? again : IO_FAILED;
+}
+
+static enum io_result
+try_read(struct channel *channel, void *buf, size_t size, size_t *lengthp)
+{
+	if (channel->tls != NULL)
+		return tls_read(channel->tls, buf, size, lengthp);
+	return plain_result(read(channel->in, buf, size), IO_WANT_READ, lengthp);
+}
+
+static enum io_result
+try_write(struct channel *channel, const void *buf, size_t size, size_t *lengthp)
+{
+	if (channel->tls != NULL)
+		return tls_write(channel->tls, buf, size, lengthp);
+	if (!channel->socket && size > PIPE_BUF)
+		size = PIPE_BUF;
+	return plain_result(write(channel->out, buf, size), IO_WANT_WRITE, lengthp);
+}
+
+enum channel_result
+channel_read(struct channel *channel, void *buf, size_t size, uint64_t deadline,
+    size_t *lengthp)
+{
+	enum channel_result result = CHANNEL_DONE;
+	enum io_result attempt;
+
+	/* plaintext is seldom there before it is waited for; TLS may hold some */
+	if (channel->tls == NULL)
+		result = await(channel, channel->in, POLLIN, deadline);
+	while (result == CHANNEL_DONE) {
+		attempt = try_read(channel, buf, size, lengthp);
+		if (attempt == IO_DONE)
+			return CHANNEL_DONE;
+		result = await_result(channel, attempt, deadline);
+	}
+	return result;
+}
+
+enum channel_result
+channel_write(struct channel *channel, const void *buf, size_t size,
+    uint64_t deadline, size_t *lengthp)
+{
+	enum channel_result result = CHANNEL_DONE;
+	enum io_result attempt;
+
+	if (!channel->socket)
+		result = await(channel, channel->out, POLLOUT, deadline);
+	while (result == CHANNEL_DONE) {
+		attempt = try_write(channel, buf, size, lengthp);
+		if (attempt == IO_DONE)
+			return CHANNEL_DONE;
+		result = await_result(channel, attempt, deadline);
+	}
+	return result;
+}
+
+enum channel_result
+channel_start_tls(
+    struct channel *channel, struct ssl_ctx_st *ctx, uint64_t deadline)
+{
+	enum channel_result result = CHANNEL_DONE;
+	enum io_result attempt;
+
+	channel->tls = channel->socket ? tls_new(ctx, channel->in) : NULL;
+	if (channel->tls == NULL)
+		return CHANNEL_BROKEN;
+	while (result == CHANNEL_DONE) {
+		attempt = tls_handshake(channel->tls);
+		if (attempt == IO_DONE)
+			return CHANNEL_DONE;
+		result = await_result(channel, attempt, deadline);
+	}
+	return result;
+}
+
+void
+channel_end(struct channel *channel)
+{
+	tls_end(channel->tls);
+	channel->tls = NULL;
+	if (channel->socket)
+		(void)shutdown(channel->out, SHUT_WR);
+}
