@@ -306,13 +306,22 @@ dotlock_remove(struct opening *opening)
 	account_leave(&opening->own);
 }
 
+/* A name of our own that a killed process may have left. */
+static void
+sweep(struct opening *o, const char *name)
+{
+	if (unlinkat(o->folder, name, 0) == -1 && dotlock_as_mail(o))
+		(void)unlinkat(o->folder, name, 0);
+}
+
 /* With the account's ids on. Whether the note has done its duty. */
 static bool
 clear_noted(struct opening *o, const struct names *names, const struct note *note)
 {
 	struct stat seen;
 
-	(void)unlinkat(o->folder, names->fresh, 0);
+	sweep(o, names->fresh);
+	sweep(o, names->aside);
 	if (!dotlock_look(o, names->lock, &seen))
 		return errno == ENOENT;
 	if (!dotlock_is_noted(o, names, note, &seen))

@@ -4,6 +4,10 @@
  */
 #include "place.h"
 
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+
 static int
 dot_setup(void **statep)
 {
@@ -461,6 +465,135 @@ test_touch(void **statep)
 	assert_int_equal(entries(p->mail), 1);
 }
 
+/* A small file system of its own over the mail folder, gone with the process. */
+static void
+mount_small(struct place *p, const char *options)
+{
+	close_it(p);
+	NEEDS_ROOT();
+	if (unshare(CLONE_NEWNS) == -1 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+	    mount("poplar", p->mail, "tmpfs", 0, options) == -1) {
+		print_message("skipped: mounting is not permitted\n");
+		skip();
+	}
+	assert_int_equal(chown(p->mail, p->account.uid, p->account.gid), 0);
+	put(p, p->file, "From a\n", 0600);
+}
+
+static void
+test_88_disk_full(void **statep)
+{
+	struct place *p = *statep;
+	struct stat st;
+
+	mount_small(p, "size=64k");
+	shell("cat /dev/zero > %s/filler 2> /dev/null || :", p->mail);
+	assert_int_equal(try_open(p), OPENING_OK);
+	p->config.maildrop.dotlock = DOTLOCK_REQUIRED;
+	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+	assert_int_equal(stat(lock_of(p), &st), 0);
+	assert_int_equal(st.st_size, 0);
+	/* killed with it: the next knows it by inode and time */
+	p->opening.dotlock.st_ino = 0;
+	close_it(p);
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_int_equal(entries(p->mail), 2);
+	assert_int_equal(umount(p->mail), -1);
+	close_it(p);
+	assert_int_equal(umount(p->mail), 0);
+}
+
+static void
+test_88_no_inode(void **statep)
+{
+	struct place *p = *statep;
+
+	mount_small(p, "nr_inodes=3");
+	shell("touch %s/filler", p->mail);
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+	assert_true(p->opening.warned);
+	p->config.maildrop.dotlock = DOTLOCK_REQUIRED;
+	assert_int_equal(make_it(p), MD_DOTLOCK_REFUSED);
+	close_it(p);
+	assert_int_equal(umount(p->mail), 0);
+}
+
+static void
+test_61_read_only_file_system(void **statep)
+{
+	struct place *p = *statep;
+
+	mount_small(p, "size=64k");
+	assert_int_equal(
+	    mount(NULL, p->mail, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_false(p->opening.fds.writable);
+	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+	close_it(p);
+	assert_int_equal(umount(p->mail), 0);
+}
+
+/* Runs a whole life under ptrace(2), killed at its nth step. False: it lived on. */
+static bool
+live_until(struct place *p, int nth)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		if (try_open(p) == OPENING_OK && make_it(p) == MD_DOTLOCK_OK)
+			(void)dotlock_touch(&p->opening);
+		close_it(p);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	while (WIFSTOPPED(status) && nth-- > 0) {
+		ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+	}
+	if (!WIFSTOPPED(status))
+		return false;
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return true;
+}
+
+/*
+ * The kill falls before and behind each system call; the next session mends.
+ * First with the state folder new each time, then not, then with a stale
+ * dotlock in the way.
+ */
+static void
+test_75_killed_anywhere(void **statep)
+{
+	struct place *p = *statep;
+	int kills = 0;
+
+	close_it(p);
+	for (int round = 0; round < 3; round++) {
+		for (int nth = 1;; nth++, kills++) {
+			if (round == 2)
+				foreign(p, "0", 400);
+			if (!live_until(p, nth))
+				break;
+			assert_int_equal(try_open(p), OPENING_OK);
+			if (round < 2)
+				assert_int_equal(access(lock_of(p), F_OK), -1);
+			assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+			close_it(p);
+			assert_int_equal(entries(p->mail), 1);
+			if (round == 0)
+				shell("rm -r %s/*", p->state);
+		}
+	}
+	print_message("%d kills\n", kills);
+	assert_true(kills > 200);
+}
+
 #define DOT(test) cmocka_unit_test_setup_teardown(test, dot_setup, dot_teardown)
 
 static const struct CMUnitTest tests[] = {
@@ -484,6 +617,10 @@ static const struct CMUnitTest tests[] = {
     DOT(test_76_removed),
     DOT(test_76_replaced),
     DOT(test_touch),
+    DOT(test_88_disk_full),
+    DOT(test_88_no_inode),
+    DOT(test_61_read_only_file_system),
+    DOT(test_75_killed_anywhere),
 };
 
 int
