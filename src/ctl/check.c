@@ -30,7 +30,7 @@ int
 ctl_check(int argc, char **argv)
 {
 	const char *path = POPLAR_CONF,
-		   **items = calloc((size_t)argc, sizeof(*items));
+	           **items = calloc((size_t)argc, sizeof(*items));
 	struct config_overrides overrides = {.items = items};
 	bool required = false;
 	int opt, code = EX_USAGE;
