@@ -46,13 +46,12 @@ make_it(struct place *p)
 	return result;
 }
 
-static off_t
-note_size(const struct place *p)
+static bool
+noted(const struct place *p)
 {
 	struct stat st;
 
-	assert_int_equal(fstat(p->opening.note, &st), 0);
-	return st.st_size;
+	return fstatat(p->opening.state, "dotlock", &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* Another program's dotlock, some seconds old. */
@@ -83,7 +82,7 @@ test_made_and_removed(void **statep)
 	assert_int_equal(st.st_mode, S_IFREG | 0644);
 	assert_int_equal(st.st_nlink, 1);
 	assert_int_equal(st.st_uid, p->account.uid);
-	assert_true(note_size(p) > 0);
+	assert_true(noted(p));
 	gethostname(host, sizeof(host));
 	snprintf(expected, sizeof(expected), "%d %s\n", (int)getpid(), host);
 	f = fopen(lock_of(p), "r");
@@ -94,7 +93,7 @@ test_made_and_removed(void **statep)
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 	dotlock_remove(&p->opening);
 	assert_int_equal(entries(p->mail), 1);
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 }
 
 static void
@@ -124,7 +123,7 @@ test_path_replaced(void **statep)
 	shell("ln %s %s/second", p->file, p->mail);
 	assert_int_equal(make_it(p), MD_DOTLOCK_CHANGED);
 	assert_int_equal(entries(p->mail), 2);
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 }
 
 static void
@@ -149,7 +148,7 @@ test_69_fresh(void **statep)
 	foreign(p, "0", 290);
 	assert_int_equal(make_it(p), MD_DOTLOCK_BUSY);
 	assert_int_equal(entries(p->mail), 2);
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 	assert_int_equal(unlink(lock_of(p)), 0);
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 }
@@ -214,7 +213,7 @@ test_70_our_own(void **statep)
 	die_with_dotlock(p);
 	assert_int_equal(try_open(p), OPENING_OK);
 	assert_int_equal(entries(p->mail), 1);
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 }
 
 /* Its inode and name, but another's content: left alone. */
@@ -253,19 +252,18 @@ test_70_our_own_empty(void **statep)
 static void
 test_70_damaged_note(void **statep)
 {
-	static const char *const notes[] = {"", "\n", "1 2 3 4 alice.lock",
-	    "1 2 3 alice.lock\n", "0 2 3 4 alice.lock\n", "1 2 3 4 ../x\n",
-	    "1 2 3 4 alice.lock\n\n", "-1 2 3 4 alice.lock\n"};
+	static const char *const notes[] = {"/etc/passwd", " ", "1 2 3 alice.lock",
+	    "0 2 3 4 alice.lock", "1 2 3 4 ../x", "1 2 3 4 ", "-1 2 3 4 alice.lock",
+	    "1 2 1000000000 4 alice.lock", "1 2 3 04 alice.lock"};
 	struct place *p = *statep;
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
-		assert_int_equal(ftruncate(p->opening.note, 0), 0);
 		assert_int_equal(
-		    pwrite(p->opening.note, notes[i], strlen(notes[i]), 0),
-		    strlen(notes[i]));
+		    symlinkat(notes[i], p->opening.state, "dotlock"), 0);
 		assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 		dotlock_remove(&p->opening);
 		assert_int_equal(entries(p->mail), 1);
+		assert_false(noted(p));
 	}
 }
 
@@ -360,7 +358,7 @@ test_71_folder_not_writable(void **statep)
 	assert_int_equal(p->opening.dotlock.st_ino, 0);
 	p->config.maildrop.dotlock = DOTLOCK_REQUIRED;
 	assert_int_equal(make_it(p), MD_DOTLOCK_REFUSED);
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 	assert_int_equal(chmod(p->mail, 0755), 0);
 	foreign(p, "0", 0);
 	assert_int_equal(chmod(p->mail, 0555), 0);
@@ -429,7 +427,7 @@ test_76_removed(void **statep)
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 	assert_int_equal(unlink(lock_of(p)), 0);
 	assert_false(dotlock_touch(&p->opening));
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 }
 

@@ -46,7 +46,6 @@ test_plain_file(void **statep)
 	check_state_file(p, "holder", S_IFREG | 0600);
 	check_state_file(p, "index", S_IFREG | 0600);
 	check_state_file(p, "journal", S_IFREG | 0600);
-	check_state_file(p, "dotlock", S_IFREG | 0600);
 	close_it(p);
 	assert_int_equal(entries(p->mail), 1);
 }
