@@ -23,7 +23,10 @@ check(const char *path, bool required, const struct config_overrides *overrides)
 	if (errors == 0)
 		errors = server_check(config);
 	config_free(config);
-	return errors == 0 ? EX_OK : EX_CONFIG;
+	if (errors > 0)
+		return EX_CONFIG;
+	printf("configuration is good\n");
+	return EX_OK;
 }
 
 int
