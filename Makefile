@@ -131,7 +131,7 @@ install: all
 	install -d $(DESTDIR)$(sbindir)
 	install -m 755 $(out)/poplard $(out)/poplarctl $(DESTDIR)$(sbindir)
 	@set -e; $(put); put README.md $(docdir); \
-	for f in $(manuals); do put $$f $(mandir)/man$${f\#\#*.}; done; \
+	for f in $(manuals); do put $$f $(mandir)/man$${f##*.}; done; \
 	for f in $(contributed:contrib/%=%); do put contrib/$$f $(docdir)/$${f%/*}; done; \
 	put contrib/systemd/poplard.service $(unitdir)
 	@set -e; $(keep); keep etc/poplar.conf $(etc)/poplar/poplar.conf; \
@@ -144,7 +144,7 @@ uninstall:
 	rm -f $(DESTDIR)$(sbindir)/poplard $(DESTDIR)$(sbindir)/poplarctl \
 		$(DESTDIR)$(unitdir)/poplard.service
 	rm -rf $(DESTDIR)$(docdir)
-	@for f in $(manuals:man/%=%); do rm -f $(DESTDIR)$(mandir)/man$${f\#\#*.}/$$f; done
+	@for f in $(manuals:man/%=%); do rm -f $(DESTDIR)$(mandir)/man$${f##*.}/$$f; done
 	@$(unkeep); unkeep etc/poplar.conf $(etc)/poplar/poplar.conf; \
 	unkeep etc/pam.d/poplar $(etc)/pam.d/poplar
 	@rmdir $(etc)/poplar 2>/dev/null || :

@@ -28,7 +28,7 @@ struct load {
 	FILE *errors;
 	int count;
 	const char *file;    /* NULL while the overrides are read */
-	size_t line;	     /* 0: the file as a whole */
+	size_t line;         /* 0: the file as a whole */
 	const char *section; /* the table's own word; NULL: none, or unknown */
 	bool in_unknown;     /* its keys were told with it */
 	size_t lines[CONFIG_ROWS_MAX]; /* where each key was set; 0: nowhere */
@@ -113,7 +113,7 @@ find_row(const char *section, const char *key)
 {
 	for (size_t i = 0; i < config_row_count; i++) {
 		if ((section == NULL ||
-			strcmp(config_rows[i].section, section) == 0) &&
+		        strcmp(config_rows[i].section, section) == 0) &&
 		    (key == NULL || strcmp(config_rows[i].key, key) == 0))
 			return &config_rows[i];
 	}
@@ -419,14 +419,14 @@ config_free(struct config *config)
 		if (config_rows[i].type->storage == CONFIG_TEXT &&
 		    config_rows[i].later == NULL)
 			free(*(char **)(void *)((char *)config +
-						config_rows[i].offset));
+			                        config_rows[i].offset));
 	}
 	free(config);
 }
 
 void
 config_each(void (*row)(const char *section, const char *key, const char *fallback,
-		void *ctx),
+                void *ctx),
     void *ctx)
 {
 	for (size_t i = 0; i < config_row_count; i++)

@@ -16,8 +16,8 @@ struct config_row;
 
 /* What a text stands for; or, where it stands for nothing, why. */
 struct config_value {
-	const char *text;	  /* borrowed from what was parsed */
-	uint64_t number;	  /* milliseconds, octets, the place of a word */
+	const char *text;         /* borrowed from what was parsed */
+	uint64_t number;          /* milliseconds, octets, the place of a word */
 	char why[CONFIG_WHY_MAX]; /* "what is wrong; what to do" */
 };
 
@@ -38,7 +38,7 @@ struct config_type {
 	bool (*parse)(const struct config_row *row, const char *text,
 	    struct config_value *value);
 	const struct config_unit *units; /* of a number, the largest first */
-	uint64_t bare;	  /* what a number without a suffix is multiplied by */
+	uint64_t bare;    /* what a number without a suffix is multiplied by */
 	const char *form; /* of a number: "thing; how to write it" */
 };
 
@@ -46,8 +46,8 @@ struct config_row {
 	const char *section, *key;
 	const struct config_type *type;
 	const char *fallback;
-	size_t offset;		  /* in struct config */
-	uint64_t min, max;	  /* of a number, after its unit */
+	size_t offset;            /* in struct config */
+	uint64_t min, max;        /* of a number, after its unit */
 	const char *const *words; /* the legal ones, NULL behind the last */
 	const char *later; /* why only the fallback is accepted; NULL: honoured */
 };

@@ -25,8 +25,8 @@ bool
 config_host_letters(const char *host)
 {
 	return host[strspn(host,
-		   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		   "0123456789-._")] == '\0';
+	           "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	           "0123456789-._")] == '\0';
 }
 
 /* "v6" or "v6%scope", as getaddrinfo(3) takes them. */
@@ -40,7 +40,7 @@ is_ipv6(const char *host)
 	return copy_part(address, sizeof(address), host, len) &&
 	       inet_pton(AF_INET6, address, &binary) == 1 &&
 	       (host[len] == '\0' ||
-		   (host[len + 1] != '\0' && config_host_letters(host + len + 1)));
+	           (host[len + 1] != '\0' && config_host_letters(host + len + 1)));
 }
 
 /* Whether a host may stand there; takes the brackets off. */
@@ -79,7 +79,7 @@ config_next_address(
 	if (colon == NULL || colon == start ||
 	    !copy_part(host, CONFIG_HOST_MAX, start, (size_t)(colon - start)) ||
 	    !copy_part(port, CONFIG_PORT_MAX, colon + 1,
-		(size_t)(start + len - colon - 1)) ||
+	        (size_t)(start + len - colon - 1)) ||
 	    !take_host(host) || !text_number(port, 65535, &number) || number == 0)
 		return -1;
 	*listp = start + len;

@@ -21,15 +21,15 @@ static const struct config_unit time_units[] = {
     {"h",  3600000 },
     {"m",  60000   },
     {"s",  1000    },
-    {"ms", 1	    },
-    {NULL, 1	    },
+    {"ms", 1       },
+    {NULL, 1       },
 };
 static const struct config_unit size_units[] = {
     {"t",  UINT64_C(1) << 40},
     {"g",  UINT64_C(1) << 30},
     {"m",  UINT64_C(1) << 20},
     {"k",  UINT64_C(1) << 10},
-    {NULL, 1		},
+    {NULL, 1                },
 };
 
 static bool __attribute__((format(printf, 2, 3)))

@@ -92,7 +92,8 @@ ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nf
 	struct msghdr msg = {.msg_iov = &iov,
 	    .msg_iovlen = 1,
 	    .msg_control = control.buf,
-	    .msg_controllen = sizeof(control.buf)};
+	    /* not CMSG_SPACE, whose padding lets one more descriptor in */
+	    .msg_controllen = CMSG_LEN(IPC_FDS_MAX * sizeof(int))};
 	ssize_t n;
 
 	memset(message, 0, sizeof(*message));

@@ -30,21 +30,24 @@ static const struct {
 	const char *word;
 	int priority;
 } levels[] = {
-	[LOG_ERROR_LEVEL] = {"error: ", LOG_ERR},
-	[LOG_WARNING_LEVEL] = {"warning: ", LOG_WARNING},
-	[LOG_INFO_LEVEL] = {"", LOG_INFO},
-	[LOG_DEBUG_LEVEL] = {"", LOG_DEBUG},
+    [LOG_ERROR_LEVEL] = {"error: ",   LOG_ERR    },
+    [LOG_WARNING_LEVEL] = {"warning: ", LOG_WARNING},
+    [LOG_INFO_LEVEL] = {"",          LOG_INFO   },
+    [LOG_DEBUG_LEVEL] = {"",          LOG_DEBUG  },
 };
 
 static void
 connect_syslog(void)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	struct sockaddr_un address = {
+	    .sun_family = AF_UNIX, .sun_path = "/dev/log"};
 
 	if (state.fd == -1)
-		state.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		state.fd =
+		    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (state.fd != -1)
-		(void)connect(state.fd, (struct sockaddr *)&address, sizeof(address));
+		(void)connect(
+		    state.fd, (struct sockaddr *)&address, sizeof(address));
 }
 
 void
@@ -182,10 +185,23 @@ fatal(int code, const char *fmt, ...)
 	_exit(code);
 }
 
+/* Not strnvis(3): libbsd's puts a NUL behind dst where the text does not fit. */
 char *
 log_safe(char *dst, size_t size, const char *text)
 {
-	if (strnvis(dst, text, size, VIS_OCTAL | VIS_WHITE | VIS_DQ) == -1)
-		dst[size - 1] = '\0';
+	char octet[8];
+	size_t used = 0, len;
+
+	for (; *text != '\0'; text++) {
+		if (vis(octet, (unsigned char)*text, VIS_OCTAL | VIS_WHITE | VIS_DQ,
+		        0) == NULL)
+			break;
+		len = strlen(octet);
+		if (len >= size - used)
+			break;
+		memcpy(dst + used, octet, len);
+		used += len;
+	}
+	dst[used] = '\0';
 	return dst;
 }

@@ -23,14 +23,17 @@ check(const char *path, bool required, const struct config_overrides *overrides)
 	if (errors == 0)
 		errors = server_check(config);
 	config_free(config);
-	return errors == 0 ? EX_OK : EX_CONFIG;
+	if (errors > 0)
+		return EX_CONFIG;
+	printf("configuration is good\n");
+	return EX_OK;
 }
 
 int
 ctl_check(int argc, char **argv)
 {
 	const char *path = POPLAR_CONF,
-		   **items = calloc((size_t)argc, sizeof(*items));
+	           **items = calloc((size_t)argc, sizeof(*items));
 	struct config_overrides overrides = {.items = items};
 	bool required = false;
 	int opt, code = EX_USAGE;

@@ -14,10 +14,10 @@ static const struct command {
 	const char *synopsis;
 } commands[] = {
     {"check",  ctl_check,  " [-c file] [-o section.key=value] ..."},
-    {"keys",   ctl_keys,   ""				     },
+    {"keys",   ctl_keys,   ""                                     },
     {"passwd", ctl_passwd,
      " [-LsU] [-c file] [-d home] [-f users_file] [-g gid] [-m maildrop]\n"
-	"           [-n gecos] [-t scheme] [-u uid] name"         },
+        "           [-n gecos] [-t scheme] [-u uid] name"         },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

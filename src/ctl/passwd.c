@@ -171,7 +171,7 @@ static int
 take_ids(const struct request *request, struct users_entry *entry, struct ids *ids)
 {
 	const char *uid = request->fields[USERS_UID],
-		   *gid = request->fields[USERS_GID];
+	           *gid = request->fields[USERS_GID];
 
 	if (uid != NULL && read_uid(uid, ids->uid) == -1) {
 		warnx("%s: no such account; give a uid", uid);
@@ -351,7 +351,7 @@ run(const struct request *request)
 	if (request->users_file != NULL)
 		return edit(request, request->users_file, NULL);
 	if (config_load(path != NULL ? path : POPLAR_CONF, path != NULL, NULL,
-		stderr, &config) != 0)
+	        stderr, &config) != 0)
 		return EX_CONFIG;
 	code = edit(request, config->auth.users_file, config);
 	config_free(config);
@@ -409,7 +409,7 @@ ctl_passwd(int argc, char **argv)
 	}
 	if (argc - optind != 1 ||
 	    (request.action != SET &&
-		(request.from_stdin || request.scheme != NULL)))
+	        (request.from_stdin || request.scheme != NULL)))
 		return EX_USAGE;
 	if (request.scheme == NULL)
 		request.scheme = secret_find_scheme("crypt");

@@ -92,7 +92,7 @@ ask(const char *name, char *secret, size_t *lenp)
 	snprintf(prompt, sizeof(prompt), "New password for %s: ", name);
 	if (readpassphrase(prompt, secret, BUFFER, RPP_REQUIRE_TTY) == NULL ||
 	    readpassphrase("The same again: ", again, BUFFER, RPP_REQUIRE_TTY) ==
-		NULL) {
+	        NULL) {
 		warnx(
 		    "no password from a terminal; -s takes it from standard input");
 		code = EX_NOINPUT;

@@ -16,6 +16,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -207,35 +209,79 @@ child_main(const struct config *config, const struct auth_request *request,
 	_exit(EXIT_SUCCESS);
 }
 
+static int
+watch(int epoll, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* One descriptor for the caller to poll, in place of the pipe and the child. */
+static int
+watch_child(struct auth_child *child)
+{
+	child->process = pidfd_open(child->pid, 0);
+	child->ready = epoll_create1(EPOLL_CLOEXEC);
+	if (child->process == -1 || child->ready == -1)
+		return -1;
+	if (watch(child->ready, child->pipe) == -1)
+		return -1;
+	return watch(child->ready, child->process);
+}
+
+static void
+close_child(struct auth_child *child)
+{
+	int *fds[] = {&child->ready, &child->pipe, &child->process};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] != -1)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+	child->pid = -1;
+}
+
+/* The write end stays above 0 to 2, which the child puts on /dev/null. */
+static int
+make_pipe(int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		return -1;
+	if (ends[1] > STDERR_FILENO && fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0)
+		return 0;
+	close(ends[0]);
+	close(ends[1]);
+	errno = EBADF;
+	return -1;
+}
+
 int
 auth_begin(const struct config *config, const struct auth_request *request,
     struct auth_child *child)
 {
 	pid_t parent = getpid();
-	int ends[2];
+	int ends[2], saved;
 
-	*child = (struct auth_child){-1, -1};
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1)
+	*child = (struct auth_child){-1, -1, -1, -1};
+	if (make_pipe(ends) == -1)
 		return -1;
-	/* above 0 to 2, which the child puts on /dev/null */
-	if (ends[1] <= STDERR_FILENO) {
-		errno = EBADF;
-		goto fail;
-	}
-	/* only the reader does not wait */
-	if (fcntl(ends[1], F_SETFL, 0) == -1)
-		goto fail;
+	child->pipe = ends[0];
 	child->pid = fork();
-	if (child->pid == -1)
-		goto fail;
 	if (child->pid == 0)
 		child_main(config, request, parent, ends[1]);
+	saved = errno;
 	close(ends[1]);
-	child->pipe = ends[0];
-	return 0;
-fail:
-	close(ends[0]);
-	close(ends[1]);
+	if (child->pid != -1 && watch_child(child) == 0)
+		return 0;
+	if (child->pid != -1) {
+		saved = errno;
+		(void)kill(child->pid, SIGKILL);
+		(void)waitpid(child->pid, NULL, 0);
+	}
+	close_child(child);
+	errno = saved;
 	return -1;
 }
 
@@ -284,7 +330,7 @@ verdict_valid(const struct auth_verdict *verdict)
 		return false;
 	return verdict->result != AUTH_OK ||
 	       (text_name(verdict->name) && verdict->uid != 0 &&
-		   verdict->uid != UINT32_MAX && verdict->gid != UINT32_MAX);
+	           verdict->uid != UINT32_MAX && verdict->gid != UINT32_MAX);
 }
 
 static void
@@ -315,7 +361,7 @@ auth_end(struct auth_child *child, pid_t keep, struct auth_verdict *verdict)
 	if (child->pid > 0)
 		status = reap_all(child->pid, keep);
 	valid = used == sizeof(*verdict) && read(child->pipe, &more, 1) != 1 &&
-		verdict_valid(verdict);
+	        verdict_valid(verdict);
 	if (!valid)
 		log_no_verdict(status);
 	if (!valid || verdict->result != AUTH_OK) {
@@ -324,7 +370,5 @@ auth_end(struct auth_child *child, pid_t keep, struct auth_verdict *verdict)
 		memset(verdict, 0, sizeof(*verdict));
 		verdict->result = result;
 	}
-	if (child->pipe != -1)
-		close(child->pipe);
-	*child = (struct auth_child){-1, -1};
+	close_child(child);
 }

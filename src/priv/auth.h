@@ -21,12 +21,12 @@
 
 enum auth_result {
 	AUTH_OK = 0,
-	AUTH_PASSWORD,	/* wrong password or digest */
-	AUTH_UNKNOWN,	/* no such user */
-	AUTH_LOCKED,	/* locked, or expired */
+	AUTH_PASSWORD,  /* wrong password or digest */
+	AUTH_UNKNOWN,   /* no such user */
+	AUTH_LOCKED,    /* locked, or expired */
 	AUTH_MECHANISM, /* APOP user with PASS, or the other way round */
-	AUTH_UID,	/* uid 0, below first_uid, or not ours without root */
-	AUTH_TROUBLE,	/* a back end failed: [SYS/TEMP] */
+	AUTH_UID,       /* uid 0, below first_uid, or not ours without root */
+	AUTH_TROUBLE,   /* a back end failed: [SYS/TEMP] */
 	AUTH_RESULTS
 };
 
@@ -59,7 +59,9 @@ void auth_decide(const struct config *config, const struct auth_request *request
 
 struct auth_child {
 	pid_t pid;
-	int pipe; /* readable when the verdict is there */
+	int ready;   /* poll this: readable when there is a verdict, or no child */
+	int pipe;    /* the verdict's */
+	int process; /* a pidfd: a daemon of the child's may hold the pipe open */
 };
 
 /*

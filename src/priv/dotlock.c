@@ -2,7 +2,8 @@
  * The dotlock, NAME.lock beside the maildrop. Runs as root, in the monitor,
  * with the account's file-system ids and relative to the descriptor of the
  * folder: whatever the user puts in the way, nothing outside is made, read or
- * removed.
+ * removed. The ids are on only while the folder is worked in; the note is
+ * root's.
  *
  * Made: a file of a name of our own is created exclusively and filled, noted
  * in the state folder, then link(2)ed to NAME.lock, which fails if that is
@@ -81,8 +82,6 @@ create(struct opening *o, const struct names *names)
 		if (rc == -1 && !dotlock_as_mail(o))
 			return -1;
 	}
-	if (fd != -1 && fchmod(fd, 0644) == 0)
-		fill(fd, names);
 	return fd;
 }
 
@@ -93,7 +92,7 @@ note_down(const struct opening *o, const struct names *names, const struct stat 
 	    .inode = st->st_ino, .mtime = st->st_mtim, .pid = getpid()};
 
 	strlcpy(note.name, names->lock, sizeof(note.name));
-	if (note_write(o->note, &note) == -1)
+	if (note_write(o->state, &note) == -1)
 		log_warning("maildrop %s: its dotlock cannot be noted: %s", o->path,
 		    strerror(errno));
 }
@@ -159,11 +158,44 @@ unable(const struct config *config, struct opening *o, const struct names *names
 	                                                    : MD_DOTLOCK_OK;
 }
 
+static bool
+enter(const struct opening *o)
+{
+	if (account_enter(&o->theirs, &o->own) == 0)
+		return true;
+	log_error("maildrop %s: cannot take the ids of uid %ju: %s", o->path,
+	    (uintmax_t)o->account.uid, strerror(errno));
+	return false;
+}
+
+/* The first half: complete, under its first name. mine is what it is, if it is. */
+static enum md_dotlock
+prepare(const struct config *config, struct opening *o, const struct names *names,
+    struct stat *mine)
+{
+	enum md_dotlock result = MD_DOTLOCK_OK;
+	int fd;
+
+	if (!enter(o))
+		return MD_DOTLOCK_FAILED;
+	fd = create(o, names);
+	if (fd == -1)
+		result = unable(config, o, names);
+	else if (fchmod(fd, 0644) == 0)
+		fill(fd, names);
+	if (fd != -1 && fstat(fd, mine) == -1)
+		result = unable(config, o, names);
+	if (fd != -1)
+		close(fd);
+	account_leave(&o->own);
+	return result;
+}
+
+/* The second half, with the account's ids on: its name. */
 static enum md_dotlock
 publish(const struct config *config, struct opening *o, const struct names *names,
     const struct stat *mine)
 {
-	note_down(o, names, mine);
 	if (!give_name(o, names, mine)) {
 		if (errno != EEXIST)
 			return unable(config, o, names);
@@ -175,63 +207,63 @@ publish(const struct config *config, struct opening *o, const struct names *name
 	return MD_DOTLOCK_OK;
 }
 
-static enum md_dotlock
-make(const struct config *config, struct opening *o)
+/* With the account's ids on. */
+static bool
+stands(const struct opening *o, const struct names *names)
 {
-	struct names names;
-	struct stat mine;
-	enum md_dotlock result;
-	int fd;
+	struct stat st;
 
-	if (find_names(o, &names) == -1)
-		return unable(config, o, &names);
-	fd = create(o, &names);
-	if (fd == -1)
-		return unable(config, o, &names);
-	if (fstat(fd, &mine) == 0)
-		result = publish(config, o, &names, &mine);
-	else
-		result = unable(config, o, &names);
-	(void)unlinkat(o->folder, names.fresh, 0);
-	if (o->dotlock.st_ino == 0)
-		note_clear(o->note);
-	close(fd);
-	return result;
+	return dotlock_look(o, names->lock, &st) && dotlock_same(&st, &o->dotlock);
+}
+
+static void
+forget(struct opening *o)
+{
+	log_warning("maildrop %s: another program removed or replaced our dotlock; "
+	            "what is there is left alone",
+	    o->path);
+	o->dotlock = (struct stat){.st_ino = 0};
+	note_clear(o->state);
 }
 
 /* Whether the one that we made still stands there; if not, it is forgotten. */
 static bool
 is_held(struct opening *o, const struct names *names)
 {
-	struct stat st;
+	bool held;
 
-	if (o->dotlock.st_ino == 0)
+	if (o->dotlock.st_ino == 0 || !enter(o))
 		return false;
-	if (dotlock_look(o, names->lock, &st) && dotlock_same(&st, &o->dotlock))
-		return true;
-	log_warning("maildrop %s: another program removed or replaced our dotlock; "
-	            "what is there is left alone",
-	    o->path);
-	o->dotlock = (struct stat){.st_ino = 0};
-	note_clear(o->note);
-	return false;
+	held = stands(o, names);
+	account_leave(&o->own);
+	if (!held)
+		forget(o);
+	return held;
 }
 
-/* With the account's ids on. */
-static void
-drop(struct opening *o)
+static enum md_dotlock
+acquire(const struct config *config, struct opening *o)
 {
 	struct names names;
+	struct stat mine = {.st_ino = 0};
+	enum md_dotlock result;
 
-	if (o->dotlock.st_ino == 0 || find_names(o, &names) == -1 ||
-	    !is_held(o, &names))
-		return;
-	if (unlinkat(o->folder, names.lock, 0) == -1)
-		log_warning("maildrop %s: its dotlock cannot be removed: %s",
-		    o->path, strerror(errno));
-	else
-		note_clear(o->note);
-	o->dotlock = (struct stat){.st_ino = 0};
+	if (find_names(o, &names) == -1)
+		return unable(config, o, &names);
+	if (is_held(o, &names))
+		return MD_DOTLOCK_OK;
+	result = prepare(config, o, &names, &mine);
+	if (mine.st_ino == 0)
+		return result;
+	note_down(o, &names, &mine);
+	if (!enter(o))
+		return MD_DOTLOCK_FAILED;
+	result = publish(config, o, &names, &mine);
+	(void)unlinkat(o->folder, names.fresh, 0);
+	account_leave(&o->own);
+	if (o->dotlock.st_ino == 0)
+		note_clear(o->state);
+	return result;
 }
 
 /* Under both locks: the path still names the file that is open, or still none. */
@@ -246,64 +278,75 @@ path_is_ours(const struct opening *o)
 	       dotlock_same(&now, &ours) && now.st_nlink == 1;
 }
 
-static bool
-enter(const struct opening *o)
-{
-	if (account_enter(&o->theirs, &o->own) == 0)
-		return true;
-	log_error("maildrop %s: cannot take the ids of uid %ju: %s", o->path,
-	    (uintmax_t)o->account.uid, strerror(errno));
-	return false;
-}
-
 enum md_dotlock
 dotlock_make(const struct config *config, struct opening *opening)
 {
 	enum md_dotlock result = MD_DOTLOCK_OK;
-	struct names names;
+	bool ours;
 
 	dotlock_clear(opening);
+	if (config->maildrop.dotlock != DOTLOCK_OFF && opening->fds.mbox != -1)
+		result = acquire(config, opening);
+	if (result != MD_DOTLOCK_OK)
+		return result;
 	if (!enter(opening))
 		return MD_DOTLOCK_FAILED;
-	if (config->maildrop.dotlock != DOTLOCK_OFF && opening->fds.mbox != -1 &&
-	    (find_names(opening, &names) == -1 || !is_held(opening, &names)))
-		result = make(config, opening);
-	if (result == MD_DOTLOCK_OK && !path_is_ours(opening)) {
-		result = MD_DOTLOCK_CHANGED;
-		drop(opening);
-	}
+	ours = path_is_ours(opening);
 	account_leave(&opening->own);
-	return result;
+	if (ours)
+		return MD_DOTLOCK_OK;
+	dotlock_remove(opening);
+	return MD_DOTLOCK_CHANGED;
 }
 
 bool
 dotlock_touch(struct opening *opening)
 {
 	struct names names;
-	bool held;
+	int rc;
 
-	if (opening->dotlock.st_ino == 0 || find_names(opening, &names) == -1 ||
+	if (find_names(opening, &names) == -1 || !is_held(opening, &names) ||
 	    !enter(opening))
 		return false;
-	held = is_held(opening, &names);
-	if (held && (utimensat(opening->folder, names.lock, NULL,
-	                 AT_SYMLINK_NOFOLLOW) == -1 ||
-	                !dotlock_look(opening, names.lock, &opening->dotlock)))
+	rc = utimensat(opening->folder, names.lock, NULL, AT_SYMLINK_NOFOLLOW);
+	if (rc == -1 || !dotlock_look(opening, names.lock, &opening->dotlock))
 		log_warning("maildrop %s: its dotlock cannot be renewed: %s",
 		    opening->path, strerror(errno));
 	account_leave(&opening->own);
-	if (held)
-		note_down(opening, &names, &opening->dotlock);
-	return held;
+	note_down(opening, &names, &opening->dotlock);
+	return true;
 }
 
 void
 dotlock_remove(struct opening *opening)
 {
-	if (opening->dotlock.st_ino == 0 || !enter(opening))
+	struct names names;
+	bool ours;
+	int rc = -1;
+
+	if (opening->dotlock.st_ino == 0 || find_names(opening, &names) == -1 ||
+	    !enter(opening))
 		return;
-	drop(opening);
+	ours = stands(opening, &names);
+	if (ours)
+		rc = unlinkat(opening->folder, names.lock, 0);
 	account_leave(&opening->own);
+	if (!ours)
+		forget(opening);
+	else if (rc == -1)
+		log_warning("maildrop %s: its dotlock cannot be removed: %s",
+		    opening->path, strerror(errno));
+	else
+		note_clear(opening->state);
+	opening->dotlock = (struct stat){.st_ino = 0};
+}
+
+/* A name of our own that a killed process may have left. */
+static void
+sweep(struct opening *o, const char *name)
+{
+	if (unlinkat(o->folder, name, 0) == -1 && dotlock_as_mail(o))
+		(void)unlinkat(o->folder, name, 0);
 }
 
 /* With the account's ids on. Whether the note has done its duty. */
@@ -312,7 +355,8 @@ clear_noted(struct opening *o, const struct names *names, const struct note *not
 {
 	struct stat seen;
 
-	(void)unlinkat(o->folder, names->fresh, 0);
+	sweep(o, names->fresh);
+	sweep(o, names->aside);
 	if (!dotlock_look(o, names->lock, &seen))
 		return errno == ENOENT;
 	if (!dotlock_is_noted(o, names, note, &seen))
@@ -331,11 +375,11 @@ dotlock_clear(struct opening *opening)
 	struct note note;
 	bool done;
 
-	if (opening->dotlock.st_ino != 0 || !note_read(opening->note, &note) ||
+	if (opening->dotlock.st_ino != 0 || !note_read(opening->state, &note) ||
 	    find_names(opening, &names) == -1 || !enter(opening))
 		return;
 	done = clear_noted(opening, &names, &note);
 	account_leave(&opening->own);
 	if (done)
-		note_clear(opening->note);
+		note_clear(opening->state);
 }

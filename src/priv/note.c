@@ -1,15 +1,15 @@
 /*
- * The note of a dotlock: "inode seconds nanoseconds pid name\n". Runs as root,
- * on a descriptor, so that it can be written while the account's file-system
- * ids are on.
+ * The note of a dotlock: "inode seconds nanoseconds pid name", as the target
+ * of a symbolic link that nothing follows. Runs as root.
  *
- * It is not synced: it has to outlive a killed process, not the kernel. After
- * a power cut a dotlock that was left is broken by its age, as by any other
- * program.
+ * A link, because it comes into being whole, and because file systems bring
+ * such changes to the disk in their order: a power cut that left the dotlock
+ * left the note too, without a sync at every login.
  */
 #include "note.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,19 +20,18 @@
 #define NOTE_MAX (NAME_MAX + 128)
 
 int
-note_write(int fd, const struct note *note)
+note_write(int state, const struct note *note)
 {
 	char text[NOTE_MAX];
-	int len = snprintf(text, sizeof(text), "%ju %jd %ld %d %s\n",
-	    (uintmax_t)note->inode, (intmax_t)note->mtime.tv_sec,
-	    note->mtime.tv_nsec, (int)note->pid, note->name);
-	ssize_t n = pwrite(fd, text, (size_t)len, 0);
+	int rc;
 
-	if (n == len)
-		return ftruncate(fd, len);
-	if (n != -1)
-		errno = ENOSPC;
-	return -1;
+	snprintf(text, sizeof(text), "%ju %jd %ld %d %s", (uintmax_t)note->inode,
+	    (intmax_t)note->mtime.tv_sec, note->mtime.tv_nsec, (int)note->pid,
+	    note->name);
+	rc = symlinkat(text, state, "dotlock.new");
+	if (rc == -1 && errno == EEXIST && unlinkat(state, "dotlock.new", 0) == 0)
+		rc = symlinkat(text, state, "dotlock.new");
+	return rc == -1 ? -1 : renameat(state, "dotlock.new", state, "dotlock");
 }
 
 /* Takes a number and the blank behind it off *textp. */
@@ -49,19 +48,15 @@ take_number(char **textp, uint64_t max, uint64_t *valuep)
 }
 
 bool
-note_read(int fd, struct note *note)
+note_read(int state, struct note *note)
 {
-	char buf[NOTE_MAX], *text = buf, *end;
-	ssize_t len = pread(fd, buf, sizeof(buf) - 1, 0);
+	char buf[NOTE_MAX], *text = buf;
+	ssize_t len = readlinkat(state, "dotlock", buf, sizeof(buf) - 1);
 	uint64_t inode, seconds, nanoseconds, pid;
 
-	if (len <= 0)
+	if (len == -1)
 		return false;
 	buf[len] = '\0';
-	end = strchr(buf, '\n');
-	if (end == NULL || end != buf + len - 1)
-		return false;
-	*end = '\0';
 	if (!take_number(&text, UINT64_MAX, &inode) ||
 	    !take_number(&text, INT64_MAX, &seconds) ||
 	    !take_number(&text, 999999999, &nanoseconds) ||
@@ -77,9 +72,8 @@ note_read(int fd, struct note *note)
 }
 
 void
-note_clear(int fd)
+note_clear(int state)
 {
-	/* what stays behind a failure matches no file and is written over */
-	while (ftruncate(fd, 0) == -1 && errno == EINTR)
-		continue;
+	/* one that stays behind a failure names a dotlock that is not there */
+	(void)unlinkat(state, "dotlock", 0);
 }

@@ -17,12 +17,12 @@ struct note {
 	char name[NAME_MAX + 1]; /* of the dotlock */
 };
 
-/* One line over what was there. 0, or -1 with errno. */
-int note_write(int fd, const struct note *note);
+/* Puts it in the place of the one that was there. 0, or -1 with errno. */
+int note_write(int state, const struct note *note);
 
 /* Whether there is one; a damaged one is none. */
-bool note_read(int fd, struct note *note);
+bool note_read(int state, struct note *note);
 
-void note_clear(int fd);
+void note_clear(int state);
 
 #endif

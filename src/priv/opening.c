@@ -40,7 +40,6 @@ begin(struct opening *o, const struct account *account)
 	    .account = *account,
 	    .folder = -1,
 	    .state = -1,
-	    .note = -1,
 	    .fds = {.mbox = -1, .index = -1, .journal = -1, .writable = true},
 	};
 	if (account->login != NULL)
@@ -314,7 +313,6 @@ opening_close(const struct config *config, struct opening *opening)
 	shut(&opening->fds.mbox);
 	shut(&opening->fds.journal);
 	shut(&opening->fds.index);
-	shut(&opening->note);
 	shut(&opening->state);
 	shut(&opening->folder);
 	identity_free(&opening->theirs);

@@ -198,7 +198,7 @@ authenticate(struct monitor *monitor, const struct ipc_login *login)
 		    monitor->sid, strerror(errno));
 		return AUTH_TROUBLE;
 	}
-	(void)monitor_await(monitor, child.pipe, clock_now() + AUTH_LIMIT_MS);
+	(void)monitor_await(monitor, child.ready, clock_now() + AUTH_LIMIT_MS);
 	auth_end(&child, monitor->child, &monitor->verdict);
 	return (enum auth_result)monitor->verdict.result;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "note.h"
 #include "text.h"
 
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -220,16 +221,11 @@ settle(int parent, struct opening *o, bool fresh)
 static int
 open_files(struct opening *o, bool *freshp)
 {
-	bool ignored;
-
 	o->fds.index = state_file(o->state, "index", freshp);
 	if (o->fds.index == -1)
 		return -1;
 	o->fds.journal = state_file(o->state, "journal", freshp);
-	if (o->fds.journal == -1)
-		return -1;
-	o->note = state_file(o->state, "dotlock", &ignored);
-	return o->note == -1 ? -1 : 0;
+	return o->fds.journal == -1 ? -1 : 0;
 }
 
 static enum opening_result
@@ -298,17 +294,10 @@ state_read_owner(const struct config *config, const char *state_name,
 }
 
 static bool
-holds_data(int state, const char *name)
-{
-	struct stat st;
-
-	return fstatat(state, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode) && st.st_size > 0;
-}
-
-static bool
 is_pending(int parent, const char *name)
 {
+	struct stat st;
+	struct note note;
 	int state;
 	bool pending;
 
@@ -317,7 +306,9 @@ is_pending(int parent, const char *name)
 	state = open_folder(parent, name);
 	if (state == -1)
 		return false;
-	pending = holds_data(state, "journal") || holds_data(state, "dotlock");
+	pending = fstatat(state, "journal", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	          S_ISREG(st.st_mode) && st.st_size > 0;
+	pending = pending || note_read(state, &note);
 	close(state);
 	return pending;
 }

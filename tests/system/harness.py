@@ -401,9 +401,9 @@ class TestCase(unittest.TestCase):
         return daemon
 
     def _show_log(self, daemon):
-        outcome = self._outcome
-        if outcome is not None and not outcome.success:
-            print(f"# log of {self.id()}:\n{daemon.log()[-4000:]}", flush=True)
+        if getattr(self._outcome.result, "faults", None):
+            text = f"log of {self.id()}:\n{daemon.log()[-4000:]}"
+            print("".join(f"# {line}\n" for line in text.splitlines()), end="", flush=True)
 
     def assert_memory(self, octets, limit, what="memory"):
         """Memory below a limit, in a build where that means something."""

@@ -1,15 +1,19 @@
 """Group B: who gets in. Rows of PAM are in test_auth_pam.py."""
 import base64
-import crypt
 import hashlib
 import os
 import re
 import secrets
 import time
+import warnings
 
 import harness
 import oracle
 from harness import needs_root
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import crypt
 
 MAIL = oracle.mbox_of(oracle.message_of(120), oracle.message_of(200, b"2"))
 

@@ -70,7 +70,7 @@ class PamCase(harness.TestCase):
             reply = client.err(b"PASS " + as_bytes(password), code)
             took = time.monotonic() - begin
         if reason is not None:
-            server.wait_log(rf"user={name} .*login=fail reason={reason}\b")
+            server.wait_log(rf"login=fail reason={reason} user={name}\b")
         return reply, took
 
 
@@ -99,7 +99,7 @@ class SystemUsers(PamCase):
                        (low, "secret", "uid"), (low, "wrong", "password"))]
         self.assertEqual(len({reply for reply, _ in answers}), 1, answers)
         times = [took for _, took in answers]
-        self.assertGreaterEqual(min(times), 0.4)
+        self.assertGreaterEqual(min(times), 0.39)
         self.assertLess(max(times) - min(times), 0.2, times)
         server.logged_in(good).quit()
 
@@ -121,7 +121,7 @@ class SystemUsers(PamCase):
         server.write_users({"other": "{APOP}secret"})
         with server.client() as client:
             client.err(f"APOP {name} {client.apop_digest('secret')}", "[AUTH]")
-        server.wait_log(f"user={name} .*reason=mechanism")
+        server.wait_log(rf"login=fail reason=mechanism user={name}\b")
 
     def test_users_file_decides_before_pam(self):
         """Its line for a name decides, a locked or faulty one too."""
@@ -195,6 +195,9 @@ class Modules(PamCase):
         good = self.user()
         server = self.serve(self.modules(**{good: "ok"}, pthang="hang"), good)
         with server.client(timeout=40) as stuck:
+            with server.client() as leaving:
+                leaving.ok("USER pthang")
+                leaving.send_line("PASS x")
             stuck.ok("USER pthang")
             begin = time.monotonic()
             stuck.send_line("PASS x")
@@ -206,14 +209,8 @@ class Modules(PamCase):
             stuck.ok(f"USER {good}")
             stuck.ok("PASS x")
             stuck.quit()
-
-    def test_B35_client_leaves_while_a_module_hangs(self):
-        server = self.serve(self.modules(pthang="hang"))
-        with server.client() as client:
-            client.ok("USER pthang")
-            client.send_line("PASS x")
-            harness.wait_until(self.noted, what="the module to be asked")
-        server.wait_idle(29)
+        server.wait_idle()
+        self.assertEqual(self.holders(), [], "a process with the module still runs")
 
     def test_B35_module_leaves_a_daemon(self):
         name = self.user()

@@ -18,7 +18,7 @@ import runner
 BUILD = os.path.abspath(os.environ.get("POPLAR_BUILD", "build"))
 POPLARCTL = os.path.join(BUILD, "poplarctl")
 USAGE, DATAERR, NOINPUT, NOUSER, CANTCREAT, CONFIG = 64, 65, 66, 67, 73, 78
-UID = 4321  # no account has it, so its group is taken to be the same
+UID = 54321  # no account has it, so its group is taken to be the same
 
 
 class TestCase(unittest.TestCase):
@@ -92,35 +92,35 @@ class NewLines(TestCase):
         self.assertNotEqual(one, two)
 
     def test_every_field(self):
-        self.passwd("-s", "-t", "plain", "-u", "4017", "-g", "4018", "-n", "M. Rose, Esq.",
+        self.passwd("-s", "-t", "plain", "-u", "54017", "-g", "54018", "-n", "M. Rose, Esq.",
                     "-d", "/home/mrose", "-m", "/srv/mail/mrose", "mrose@example.org")
         self.assertEqual(self.lines(), [
-            "mrose@example.org:{PLAIN}secret:4017:4018:M. Rose, Esq.:/home/mrose:/srv/mail/mrose"])
+            "mrose@example.org:{PLAIN}secret:54017:54018:M. Rose, Esq.:/home/mrose:/srv/mail/mrose"])
 
     def test_maildrop_may_be_a_template(self):
-        self.passwd("-s", "-u", "4017", "-m", "%h/mbox", "a")
-        self.assertRegex(self.lines()[0], ":4017:4017:::%h/mbox$")
+        self.passwd("-s", "-u", "54017", "-m", "%h/mbox", "a")
+        self.assertRegex(self.lines()[0], ":54017:54017:::%h/mbox$")
 
     def test_apop_and_plain_are_kept_as_they_are(self):
-        self.passwd("-s", "-t", "apop", "-u", "4017", "mrose", given=b"tanstaaf\n")
-        self.passwd("-s", "-t", "plain", "-u", "4017", "p", given=b" a b\t#%{}! \n")
-        self.assertEqual(self.lines()[0], "mrose:{APOP}tanstaaf:4017:4017:::")
-        self.assertEqual(self.lines()[1], "p:{PLAIN} a b\t#%{}! :4017:4017:::")
+        self.passwd("-s", "-t", "apop", "-u", "54017", "mrose", given=b"tanstaaf\n")
+        self.passwd("-s", "-t", "plain", "-u", "54017", "p", given=b" a b\t#%{}! \n")
+        self.assertEqual(self.lines()[0], "mrose:{APOP}tanstaaf:54017:54017:::")
+        self.assertEqual(self.lines()[1], "p:{PLAIN} a b\t#%{}! :54017:54017:::")
 
     def test_last_line_of_input_needs_no_line_end(self):
-        self.passwd("-s", "-t", "plain", "-u", "4017", "a", given=b"secret")
-        self.assertEqual(self.lines(), ["a:{PLAIN}secret:4017:4017:::"])
+        self.passwd("-s", "-t", "plain", "-u", "54017", "a", given=b"secret")
+        self.assertEqual(self.lines(), ["a:{PLAIN}secret:54017:54017:::"])
 
     def test_only_the_first_line_is_taken(self):
-        self.passwd("-s", "-t", "plain", "-u", "4017", "a", given=b"one\ntwo\n")
-        self.assertEqual(self.lines(), ["a:{PLAIN}one:4017:4017:::"])
+        self.passwd("-s", "-t", "plain", "-u", "54017", "a", given=b"one\ntwo\n")
+        self.assertEqual(self.lines(), ["a:{PLAIN}one:54017:54017:::"])
 
     def test_ids_by_name_and_of_the_account(self):
         self.passwd("-s", "-t", "plain", "-u", "daemon", "a")
         self.passwd("-s", "-t", "plain", "daemon")
-        self.passwd("-s", "-t", "plain", "-g", "mail", "-u", "4017", "c")
+        self.passwd("-s", "-t", "plain", "-g", "mail", "-u", "54017", "c")
         self.assertEqual(self.lines(), ["a:{PLAIN}secret:1:1:::", "daemon:{PLAIN}secret:1:1:::",
-                                        "c:{PLAIN}secret:4017:8:::"])
+                                        "c:{PLAIN}secret:54017:8:::"])
 
     def test_a_name_of_digits_is_no_uid(self):
         self.assertIn("-u", self.passwd("-s", "2000", code=NOUSER))
@@ -131,8 +131,8 @@ class NewLines(TestCase):
         self.assertEqual(os.listdir(self.place), [], "something was left behind")
 
     def test_locked_from_the_start(self):
-        self.assertEqual(self.passwd("-L", "-u", "4017", "a"), "a: added, locked\n")
-        self.assertEqual(self.lines(), ["a:!:4017:4017:::"])
+        self.assertEqual(self.passwd("-L", "-u", "54017", "a"), "a: added, locked\n")
+        self.assertEqual(self.lines(), ["a:!:54017:54017:::"])
 
 
 class Refusals(TestCase):
@@ -140,7 +140,7 @@ class Refusals(TestCase):
 
     def setUp(self):
         super().setUp()
-        self.before = b"# head\nmrose:{APOP}tanstaaf:4017:4017:::\n"
+        self.before = b"# head\nmrose:{APOP}tanstaaf:54017:54017:::\n"
         self.put(self.before)
 
     def refused(self, *args, given=b"secret\n", code=DATAERR):
@@ -165,7 +165,7 @@ class Refusals(TestCase):
         for name in ("", "a:b", "a b", "../x", ".x", "-", "a/b", "x.lock", "%u", "a\nb", "#a",
                      "a\tb", "a" * 256):
             with self.subTest(name):
-                self.refused("-s", "-u", "4017", "--", name)
+                self.refused("-s", "-u", "54017", "--", name)
 
     def test_fields(self):
         for args in (["-d", "home"], ["-d", "/a:b"], ["-m", "mail"], ["-m", "/a\nb"],
@@ -187,14 +187,14 @@ class Refusals(TestCase):
                 self.assertIn("usage: poplarctl passwd", self.refused(*args, code=USAGE))
 
     def test_two_lines_of_one_name(self):
-        self.before += b"\nmrose:!:4017:4017:::\n"
+        self.before += b"\nmrose:!:54017:54017:::\n"
         self.put(self.before)
         said = self.refused("-s", "mrose")
         self.assertIn(f"{self.users}:4: ", said)
         self.assertIn("line, 2;", said)
 
     def test_line_of_too_many_fields(self):
-        self.before = b"mrose:!:4017:4017::::x\n"
+        self.before = b"mrose:!:54017:54017::::x\n"
         self.put(self.before)
         self.assertIn(f"{self.users}:1: ", self.refused("-s", "mrose"))
 
@@ -208,20 +208,20 @@ class Refusals(TestCase):
     def test_not_a_plain_file(self):
         for path in ("/dev/null", self.place, "/nonexistent/users"):
             with self.subTest(path):
-                self.ctl("passwd", "-f", path, "-s", "-u", "4017", "a", given=b"x\n", code=CANTCREAT)
+                self.ctl("passwd", "-f", path, "-s", "-u", "54017", "a", given=b"x\n", code=CANTCREAT)
 
 
 class Changes(TestCase):
     def test_all_else_stays(self):
         before = (b"# users\n\n  odd line: kept\nfirst:!:1:1:::\r\n\xff\xfe\0binary\n"
-                  b"mrose:{APOP}old:4017:4018:Full Name:/home/m:/var/mail/m\n"
+                  b"mrose:{APOP}old:54017:54018:Full Name:/home/m:/var/mail/m\n"
                   b"mrose2:!:1:1:::\nxmrose:!:1:1:::\n#mrose:!:1:1:::\nlast without end")
         self.put(before)
         self.passwd("-s", "-t", "apop", "mrose", given=b"new\n")
         self.assertEqual(self.octets(), before.replace(b"{APOP}old", b"{APOP}new"))
-        self.passwd("-s", "-t", "plain", "-u", "4005", "new", given=b"x\n")
+        self.passwd("-s", "-t", "plain", "-u", "54005", "new", given=b"x\n")
         self.assertEqual(self.octets(), before.replace(b"{APOP}old", b"{APOP}new") +
-                         b"\nnew:{PLAIN}x:4005:4005:::\n")
+                         b"\nnew:{PLAIN}x:54005:54005:::\n")
 
     def test_last_line_without_end_is_changed_in_place(self):
         self.put(b"a:!:1:1:::\nb:!:1:1:::")
@@ -229,9 +229,9 @@ class Changes(TestCase):
         self.assertEqual(self.octets(), b"a:!:1:1:::\nb:{PLAIN}secret:1:1:::")
 
     def test_fields_given_change_and_others_stay(self):
-        self.put(b"a:!:4017:4018:Name:/home/a:/m\n")
-        self.passwd("-s", "-t", "plain", "-u", "4020", "-m", "", "a")
-        self.assertEqual(self.lines(), ["a:{PLAIN}secret:4020:4018:Name:/home/a:"])
+        self.put(b"a:!:54017:54018:Name:/home/a:/m\n")
+        self.passwd("-s", "-t", "plain", "-u", "54020", "-m", "", "a")
+        self.assertEqual(self.lines(), ["a:{PLAIN}secret:54020:54018:Name:/home/a:"])
 
     def test_ids_left_to_the_system_stay_so(self):
         self.put(b"a:!:::::\n")
@@ -239,29 +239,29 @@ class Changes(TestCase):
         self.assertEqual(self.lines(), ["a:{PLAIN}secret:::::"])
 
     def test_short_line_is_completed(self):
-        self.put(b"a:!:4017:4018\n")
+        self.put(b"a:!:54017:54018\n")
         self.passwd("-s", "-t", "plain", "a")
-        self.assertEqual(self.lines(), ["a:{PLAIN}secret:4017:4018:::"])
+        self.assertEqual(self.lines(), ["a:{PLAIN}secret:54017:54018:::"])
 
     def test_lock_and_unlock(self):
-        self.put(b"a:{APOP}s:4017:4017:::\n")
+        self.put(b"a:{APOP}s:54017:54017:::\n")
         self.assertEqual(self.passwd("-L", "a"), "a: locked\n")
-        self.assertEqual(self.lines(), ["a:!{APOP}s:4017:4017:::"])
+        self.assertEqual(self.lines(), ["a:!{APOP}s:54017:54017:::"])
         self.passwd("-L", "a")
-        self.assertEqual(self.lines(), ["a:!{APOP}s:4017:4017:::"])
+        self.assertEqual(self.lines(), ["a:!{APOP}s:54017:54017:::"])
         self.assertEqual(self.passwd("-U", "a"), "a: unlocked\n")
-        self.assertEqual(self.lines(), ["a:{APOP}s:4017:4017:::"])
+        self.assertEqual(self.lines(), ["a:{APOP}s:54017:54017:::"])
         self.passwd("-U", "a")
-        self.assertEqual(self.lines(), ["a:{APOP}s:4017:4017:::"])
+        self.assertEqual(self.lines(), ["a:{APOP}s:54017:54017:::"])
 
     def test_new_password_unlocks(self):
-        self.put(b"a:!{APOP}s:4017:4017:::\n")
+        self.put(b"a:!{APOP}s:54017:54017:::\n")
         self.passwd("-s", "-t", "plain", "a")
-        self.assertEqual(self.lines(), ["a:{PLAIN}secret:4017:4017:::"])
+        self.assertEqual(self.lines(), ["a:{PLAIN}secret:54017:54017:::"])
 
     def test_nothing_to_unlock(self):
         for credential in ("!", "*", ""):
-            self.put(f"a:{credential}:4017:4017:::\n".encode())
+            self.put(f"a:{credential}:54017:54017:::\n".encode())
             self.assertIn("set one", self.passwd("-U", "a", code=DATAERR))
         self.passwd("-U", "b", code=NOUSER)
 
@@ -269,40 +269,40 @@ class Changes(TestCase):
 class Files(TestCase):
     def test_mode_stays(self):
         for mode in (0o600, 0o640, 0o400):
-            self.put(b"a:!:4017:4017:::\n", mode)
+            self.put(b"a:!:54017:54017:::\n", mode)
             self.assertEqual(self.passwd("-L", "a"), "a: locked\n")
             self.assertEqual(stat.S_IMODE(os.stat(self.users).st_mode), mode)
 
     def test_warns_of_a_mode_that_poplard_refuses(self):
         for mode in (0o644, 0o660, 0o602):
-            self.put(b"a:!:4017:4017:::\n", mode)
+            self.put(b"a:!:54017:54017:::\n", mode)
             self.assertIn("chmod", self.passwd("-L", "a"))
             self.assertEqual(stat.S_IMODE(os.stat(self.users).st_mode), mode)
 
     @unittest.skipIf(os.geteuid() != 0, "needs root to make a file of another user")
     def test_owner_stays(self):
-        self.put(b"a:!:4017:4017:::\n", 0o640)
+        self.put(b"a:!:54017:54017:::\n", 0o640)
         os.chown(self.users, 1, 8)
         self.passwd("-L", "a")
         now = os.stat(self.users)
         self.assertEqual((now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)), (1, 8, 0o640))
 
     def test_symbolic_link_stays_one(self):
-        self.put(b"a:!:4017:4017:::\n")
+        self.put(b"a:!:54017:54017:::\n")
         link = os.path.join(self.place, "link")
         os.symlink("users", link)
         self.ctl("passwd", "-f", link, "-s", "-t", "plain", "a", given=b"x\n")
         self.assertTrue(os.path.islink(link))
-        self.assertEqual(self.lines(), ["a:{PLAIN}x:4017:4017:::"])
+        self.assertEqual(self.lines(), ["a:{PLAIN}x:54017:54017:::"])
 
     def test_old_file_is_replaced_and_not_written(self):
-        self.put(b"a:!:4017:4017:::\n")
+        self.put(b"a:!:54017:54017:::\n")
         with open(self.users, "rb") as old:
             self.passwd("-s", "-t", "plain", "a")
-            self.assertEqual(old.read(), b"a:!:4017:4017:::\n")
+            self.assertEqual(old.read(), b"a:!:54017:54017:::\n")
 
     def test_full_disk_leaves_the_old_file(self):
-        before = b"".join(b"user%d:!:4017:4017:::\n" % n for n in range(2000))
+        before = b"".join(b"user%d:!:54017:54017:::\n" % n for n in range(2000))
         self.put(before)
         done = subprocess.run(["sh", "-c", 'ulimit -f 8; trap "" XFSZ; exec "$@"', "sh", POPLARCTL,
                                "passwd", "-f", self.users, "-L", "user7"],
@@ -312,20 +312,20 @@ class Files(TestCase):
         self.assertEqual(os.listdir(self.place), ["users"])
 
     def test_a_large_file(self):
-        before = b"".join(b"user%d:!:4017:4017:::\n" % n for n in range(100000))
+        before = b"".join(b"user%d:!:54017:54017:::\n" % n for n in range(100000))
         self.put(before)
         self.passwd("-s", "-t", "plain", "user99999")
         self.assertEqual(self.octets(), before.replace(b"user99999:!", b"user99999:{PLAIN}secret"))
 
     def test_concurrent_runs_lose_nothing(self):
         runs = [subprocess.Popen([POPLARCTL, "passwd", "-f", self.users, "-s", "-t", "plain",
-                                  "-u", str(1000 + n), f"user{n}"], stdin=subprocess.PIPE,
+                                  "-u", str(54100 + n), f"user{n}"], stdin=subprocess.PIPE,
                                  stdout=subprocess.DEVNULL) for n in range(30)]
         for n, run in enumerate(runs):
             run.communicate(b"secret%d\n" % n, timeout=60)
             self.assertEqual(run.returncode, 0)
         self.assertEqual(sorted(self.lines()), sorted(
-            f"user{n}:{{PLAIN}}secret{n}:{1000 + n}:{1000 + n}:::" for n in range(30)))
+            f"user{n}:{{PLAIN}}secret{n}:{54100 + n}:{54100 + n}:::" for n in range(30)))
         self.assertEqual(os.listdir(self.place), ["users"])
 
 
@@ -337,7 +337,7 @@ class Terminal(TestCase):
         pid, terminal = pty.fork()
         if pid == 0:
             os.execv(POPLARCTL, [POPLARCTL, "passwd", "-f", self.users, "-t", "plain",
-                                 "-u", "4017", "mrose"])
+                                 "-u", "54017", "mrose"])
         shown = b""
         for answer in answers:
             shown += self.until(terminal, b": ")
@@ -369,7 +369,7 @@ class Terminal(TestCase):
         self.assertEqual(code, 0, shown)
         self.assertIn(b"New password for mrose: ", shown)
         self.assertNotIn(b"geheim", shown)
-        self.assertEqual(self.lines(), ["mrose:{PLAIN}geheim:4017:4017:::"])
+        self.assertEqual(self.lines(), ["mrose:{PLAIN}geheim:54017:54017:::"])
 
     def test_answers_differ(self):
         code, shown = self.dialogue(b"geheim\n", b"gehiem\n")
@@ -387,8 +387,8 @@ class Terminal(TestCase):
 class Configured(TestCase):
     def test_users_file_of_the_configuration(self):
         config = self.config(f"[auth]\nusers_file = {self.users}\n")
-        self.ctl("passwd", "-c", config, "-s", "-t", "plain", "-u", "1000", "a", given=b"x\n")
-        self.assertEqual(self.lines(), ["a:{PLAIN}x:1000:1000:::"])
+        self.ctl("passwd", "-c", config, "-s", "-t", "plain", "-u", "54000", "a", given=b"x\n")
+        self.assertEqual(self.lines(), ["a:{PLAIN}x:54000:54000:::"])
 
     def test_warns_of_a_uid_below_first_uid(self):
         config = self.config(f"[auth]\nusers_file = {self.users}\nfirst_uid = 500\n")
@@ -399,11 +399,11 @@ class Configured(TestCase):
 
     def test_bad_configuration(self):
         config = self.config("[auth]\nusers_file = users\n")
-        said = self.ctl("passwd", "-c", config, "-L", "-u", "4017", "a", code=CONFIG)
+        said = self.ctl("passwd", "-c", config, "-L", "-u", "54017", "a", code=CONFIG)
         self.assertIn(f"{config}:2: auth.users_file: ", said)
 
     def test_option_f_needs_no_configuration(self):
-        self.ctl("passwd", "-c", "/nonexistent", "-f", self.users, "-L", "-u", "4017", "a")
+        self.ctl("passwd", "-c", "/nonexistent", "-f", self.users, "-L", "-u", "54017", "a")
 
 
 class Check(TestCase):
@@ -422,6 +422,18 @@ class Check(TestCase):
                          ["poplar.conf:1", "poplar.conf:3", "poplar.conf:5", "poplar.conf:7",
                           "poplar.conf:8", "poplar.conf:9", "poplar.conf:12", "-o session.max",
                           "-o foo"])
+
+    def test_good(self):
+        for name in ("state", "run"):
+            os.mkdir(os.path.join(self.place, name), 0o700)
+        config = self.config(f"[server]\nuser = daemon\nstate_dir = {self.place}/state\n"
+                             f"run_dir = {self.place}/run\n[auth]\nbackends = users\n"
+                             f"users_file = {self.users}\n[listen]\npop3 = 127.0.0.1:1110\n")
+        self.assertEqual(self.ctl("check", "-c", config), "configuration is good\n")
+        self.put(b"a:{PLAIN}secret:1:1:::\n", 0o644)
+        said = self.ctl("check", "-c", config, code=CONFIG)
+        self.assertIn(self.users, said)
+        self.assertNotIn("secret", said)
 
     def test_file_that_others_can_write(self):
         for mode in (0o620, 0o602, 0o666):
@@ -456,7 +468,8 @@ class Check(TestCase):
         for line in self.ctl("keys").splitlines():
             name, _, value = line.partition(" ")
             config = self.config("[{}]\n{} = {}\n".format(*name.split("."), value))
-            said = subprocess.run([POPLARCTL, "check", "-c", config], stderr=subprocess.PIPE,
+            said = subprocess.run([POPLARCTL, "check", "-c", config],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                   timeout=60).stderr.decode()
             self.assertNotIn(f"{config}:", said)
 

@@ -376,8 +376,9 @@ class Folder(FilesCase):
         server.start()
         for _ in range(5):
             self.refused(server, code=None)
-        about = [line for line in server.log().splitlines() if str(missing) in line]
-        self.assertEqual(len(about), 1, about)
+        said = [line for line in server.log().splitlines() if "reason=maildrop" in line]
+        self.assertEqual(len(said), 1, said)
+        self.assertIn("No such file or directory", said[0])
         self.assertFalse(missing.exists())
         missing.mkdir()
         server.own(missing)

@@ -1,5 +1,5 @@
 """Plays the dialogues of tests/transcripts against a daemon and against
-inetd mode. A transcript is a title that names its section of the RFC, set-up
+inetd mode, and as root. A transcript is a title that names its section of the RFC, set-up
 lines, and the dialogue:
 
     user NAME CREDENTIAL       one row of the users file
@@ -42,7 +42,7 @@ class Player:
                 name, _, users[name] = rest.partition(" ")
             elif word == "message":
                 self.add_message(*rest.split())
-        self.server = self.test.daemon(users=users, mode=self.mode)
+        self.server = self.test.daemon(users=users, **self.mode)
         for name, messages in self.originals.items():
             self.server.put(oracle.mbox_of(*messages), name)
         for row in self.rows:
@@ -126,16 +126,25 @@ class Transcripts(harness.TestCase):
     """One test for each file and mode, made below."""
 
 
+MODES = {
+    "standalone": {},
+    "inetd": {"mode": "inetd"},
+    "standalone_as_root": {"privileged": True},
+    "inetd_as_root": {"mode": "inetd", "privileged": True},
+}
+
+
 def make_test(path, mode):
     def test(self):
-        Player(self, mode, path.read_text()).play()
+        Player(self, MODES[mode], path.read_text()).play()
     test.__doc__ = path.read_text().partition("\n")[0]
     name = re.sub(r"\W", "_", path.stem)
-    setattr(Transcripts, f"test_{name}_{mode}", test)
+    setattr(Transcripts, f"test_{name}_{mode}",
+            harness.needs_root(test) if "privileged" in MODES[mode] else test)
 
 
 for transcript in sorted(FOLDER.glob("*.txt")):
-    for mode_name in ("standalone", "inetd"):
+    for mode_name in MODES:
         make_test(transcript, mode_name)
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@
  */
 #include "place.h"
 
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+
 static int
 dot_setup(void **statep)
 {
@@ -42,13 +46,12 @@ make_it(struct place *p)
 	return result;
 }
 
-static off_t
-note_size(const struct place *p)
+static bool
+noted(const struct place *p)
 {
 	struct stat st;
 
-	assert_int_equal(fstat(p->opening.note, &st), 0);
-	return st.st_size;
+	return fstatat(p->opening.state, "dotlock", &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* Another program's dotlock, some seconds old. */
@@ -79,7 +82,7 @@ test_made_and_removed(void **statep)
 	assert_int_equal(st.st_mode, S_IFREG | 0644);
 	assert_int_equal(st.st_nlink, 1);
 	assert_int_equal(st.st_uid, p->account.uid);
-	assert_true(note_size(p) > 0);
+	assert_true(noted(p));
 	gethostname(host, sizeof(host));
 	snprintf(expected, sizeof(expected), "%d %s\n", (int)getpid(), host);
 	f = fopen(lock_of(p), "r");
@@ -90,7 +93,7 @@ test_made_and_removed(void **statep)
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 	dotlock_remove(&p->opening);
 	assert_int_equal(entries(p->mail), 1);
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 }
 
 static void
@@ -120,7 +123,7 @@ test_path_replaced(void **statep)
 	shell("ln %s %s/second", p->file, p->mail);
 	assert_int_equal(make_it(p), MD_DOTLOCK_CHANGED);
 	assert_int_equal(entries(p->mail), 2);
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 }
 
 static void
@@ -145,7 +148,7 @@ test_69_fresh(void **statep)
 	foreign(p, "0", 290);
 	assert_int_equal(make_it(p), MD_DOTLOCK_BUSY);
 	assert_int_equal(entries(p->mail), 2);
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 	assert_int_equal(unlink(lock_of(p)), 0);
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 }
@@ -210,7 +213,7 @@ test_70_our_own(void **statep)
 	die_with_dotlock(p);
 	assert_int_equal(try_open(p), OPENING_OK);
 	assert_int_equal(entries(p->mail), 1);
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 }
 
 /* Its inode and name, but another's content: left alone. */
@@ -249,19 +252,18 @@ test_70_our_own_empty(void **statep)
 static void
 test_70_damaged_note(void **statep)
 {
-	static const char *const notes[] = {"", "\n", "1 2 3 4 alice.lock",
-	    "1 2 3 alice.lock\n", "0 2 3 4 alice.lock\n", "1 2 3 4 ../x\n",
-	    "1 2 3 4 alice.lock\n\n", "-1 2 3 4 alice.lock\n"};
+	static const char *const notes[] = {"/etc/passwd", " ", "1 2 3 alice.lock",
+	    "0 2 3 4 alice.lock", "1 2 3 4 ../x", "1 2 3 4 ", "-1 2 3 4 alice.lock",
+	    "1 2 1000000000 4 alice.lock", "1 2 3 04 alice.lock"};
 	struct place *p = *statep;
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
-		assert_int_equal(ftruncate(p->opening.note, 0), 0);
 		assert_int_equal(
-		    pwrite(p->opening.note, notes[i], strlen(notes[i]), 0),
-		    strlen(notes[i]));
+		    symlinkat(notes[i], p->opening.state, "dotlock"), 0);
 		assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 		dotlock_remove(&p->opening);
 		assert_int_equal(entries(p->mail), 1);
+		assert_false(noted(p));
 	}
 }
 
@@ -356,7 +358,7 @@ test_71_folder_not_writable(void **statep)
 	assert_int_equal(p->opening.dotlock.st_ino, 0);
 	p->config.maildrop.dotlock = DOTLOCK_REQUIRED;
 	assert_int_equal(make_it(p), MD_DOTLOCK_REFUSED);
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 	assert_int_equal(chmod(p->mail, 0755), 0);
 	foreign(p, "0", 0);
 	assert_int_equal(chmod(p->mail, 0555), 0);
@@ -425,7 +427,7 @@ test_76_removed(void **statep)
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 	assert_int_equal(unlink(lock_of(p)), 0);
 	assert_false(dotlock_touch(&p->opening));
-	assert_int_equal(note_size(p), 0);
+	assert_false(noted(p));
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 }
 
@@ -461,6 +463,135 @@ test_touch(void **statep)
 	assert_int_equal(entries(p->mail), 1);
 }
 
+/* A small file system of its own over the mail folder, gone with the process. */
+static void
+mount_small(struct place *p, const char *options)
+{
+	close_it(p);
+	NEEDS_ROOT();
+	if (unshare(CLONE_NEWNS) == -1 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+	    mount("poplar", p->mail, "tmpfs", 0, options) == -1) {
+		print_message("skipped: mounting is not permitted\n");
+		skip();
+	}
+	assert_int_equal(chown(p->mail, p->account.uid, p->account.gid), 0);
+	put(p, p->file, "From a\n", 0600);
+}
+
+static void
+test_88_disk_full(void **statep)
+{
+	struct place *p = *statep;
+	struct stat st;
+
+	mount_small(p, "size=64k");
+	shell("cat /dev/zero > %s/filler 2> /dev/null || :", p->mail);
+	assert_int_equal(try_open(p), OPENING_OK);
+	p->config.maildrop.dotlock = DOTLOCK_REQUIRED;
+	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+	assert_int_equal(stat(lock_of(p), &st), 0);
+	assert_int_equal(st.st_size, 0);
+	/* killed with it: the next knows it by inode and time */
+	p->opening.dotlock.st_ino = 0;
+	close_it(p);
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_int_equal(entries(p->mail), 2);
+	assert_int_equal(umount(p->mail), -1);
+	close_it(p);
+	assert_int_equal(umount(p->mail), 0);
+}
+
+static void
+test_88_no_inode(void **statep)
+{
+	struct place *p = *statep;
+
+	mount_small(p, "nr_inodes=3");
+	shell("touch %s/filler", p->mail);
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+	assert_true(p->opening.warned);
+	p->config.maildrop.dotlock = DOTLOCK_REQUIRED;
+	assert_int_equal(make_it(p), MD_DOTLOCK_REFUSED);
+	close_it(p);
+	assert_int_equal(umount(p->mail), 0);
+}
+
+static void
+test_61_read_only_file_system(void **statep)
+{
+	struct place *p = *statep;
+
+	mount_small(p, "size=64k");
+	assert_int_equal(
+	    mount(NULL, p->mail, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_false(p->opening.fds.writable);
+	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+	close_it(p);
+	assert_int_equal(umount(p->mail), 0);
+}
+
+/* Runs a whole life under ptrace(2), killed at its nth step. False: it lived on. */
+static bool
+live_until(struct place *p, int nth)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		if (try_open(p) == OPENING_OK && make_it(p) == MD_DOTLOCK_OK)
+			(void)dotlock_touch(&p->opening);
+		close_it(p);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	while (WIFSTOPPED(status) && nth-- > 0) {
+		ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+	}
+	if (!WIFSTOPPED(status))
+		return false;
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return true;
+}
+
+/*
+ * The kill falls before and behind each system call; the next session mends.
+ * First with the state folder new each time, then not, then with a stale
+ * dotlock in the way.
+ */
+static void
+test_75_killed_anywhere(void **statep)
+{
+	struct place *p = *statep;
+	int kills = 0;
+
+	close_it(p);
+	for (int round = 0; round < 3; round++) {
+		for (int nth = 1;; nth++, kills++) {
+			if (round == 2)
+				foreign(p, "0", 400);
+			if (!live_until(p, nth))
+				break;
+			assert_int_equal(try_open(p), OPENING_OK);
+			if (round < 2)
+				assert_int_equal(access(lock_of(p), F_OK), -1);
+			assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+			close_it(p);
+			assert_int_equal(entries(p->mail), 1);
+			if (round == 0)
+				shell("rm -r %s/*", p->state);
+		}
+	}
+	print_message("%d kills\n", kills);
+	assert_true(kills > 200);
+}
+
 #define DOT(test) cmocka_unit_test_setup_teardown(test, dot_setup, dot_teardown)
 
 static const struct CMUnitTest tests[] = {
@@ -484,6 +615,10 @@ static const struct CMUnitTest tests[] = {
     DOT(test_76_removed),
     DOT(test_76_replaced),
     DOT(test_touch),
+    DOT(test_88_disk_full),
+    DOT(test_88_no_inode),
+    DOT(test_61_read_only_file_system),
+    DOT(test_75_killed_anywhere),
 };
 
 int

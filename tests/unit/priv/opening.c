@@ -6,6 +6,8 @@
  */
 #include "place.h"
 
+#include <pwd.h>
+
 static void
 expect_refusal(struct place *p, enum opening_result result, const char *fault)
 {
@@ -44,7 +46,6 @@ test_plain_file(void **statep)
 	check_state_file(p, "holder", S_IFREG | 0600);
 	check_state_file(p, "index", S_IFREG | 0600);
 	check_state_file(p, "journal", S_IFREG | 0600);
-	check_state_file(p, "dotlock", S_IFREG | 0600);
 	close_it(p);
 	assert_int_equal(entries(p->mail), 1);
 }
@@ -259,6 +260,30 @@ test_ids_are_entered(void **statep)
 	identity_free(&theirs);
 }
 
+/* A system user's groups go to his uid, not to whoever has his name. */
+static void
+test_groups(void **statep)
+{
+	const struct passwd *pw = getpwnam("nobody");
+	struct account account = {.login = "nobody", .uid = 61001, .gid = 61003};
+	struct identity theirs;
+
+	(void)statep;
+	NEEDS_ROOT();
+	if (pw == NULL)
+		skip();
+	assert_int_equal(identity_of(&account, &theirs), 0);
+	assert_int_equal(theirs.count, 1);
+	assert_int_equal(theirs.groups[0], 61003);
+	identity_free(&theirs);
+	account.uid = pw->pw_uid;
+	account.gid = pw->pw_gid;
+	assert_int_equal(identity_of(&account, &theirs), 0);
+	assert_true(theirs.count >= 1);
+	assert_int_equal(theirs.groups[0], pw->pw_gid);
+	identity_free(&theirs);
+}
+
 /* The first child holds the maildrop until the pipe is closed. */
 static pid_t
 hold(struct place *p, int *pipep)
@@ -345,6 +370,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_spool_folder, setup, teardown),
     cmocka_unit_test_setup_teardown(test_root_refused, setup, teardown),
     cmocka_unit_test_setup_teardown(test_ids_are_entered, setup, teardown),
+    cmocka_unit_test(test_groups),
     cmocka_unit_test_setup_teardown(test_38_in_use, setup, teardown),
     cmocka_unit_test_setup_teardown(test_38_index_deleted, setup, teardown),
 };

@@ -1,0 +1,251 @@
+"""One process per connection: under the three inetds of Debian, on a pair of
+pipes, on a socket of another family.
+
+The inetds are unpacked below build/pkgs by tests/run.sh, not installed. Each
+runs in a mount namespace with a /run of its own, so that it meets no inetd of
+the machine.
+"""
+import os
+import signal
+import socket
+import subprocess
+
+import harness
+import oracle
+from client import Client
+from harness import Daemon, kill, needs_root, wait_until
+
+MAIL = oracle.mbox_of(*(oracle.message_of(100 + 20 * n, b"%d" % n) for n in range(1, 4)))
+PACKAGES = harness.ROOT / "build" / "pkgs"
+OWN_RUN = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"]
+
+XINETD = """
+service poplar-test
+{
+        type            = UNLISTED
+        socket_type     = stream
+        protocol        = tcp
+        wait            = no
+        bind            = 127.0.0.1
+        port            = %(port)d
+        user            = root
+        server          = %(binary)s
+        server_args     = -i -c %(conf)s
+        flags           = NODELAY KEEPALIVE
+        instances       = 100
+        per_source      = 50
+        cps             = 1000 1
+}
+"""
+INETD = "%(port)d\tstream\ttcp\tnowait.1000\troot\t%(binary)s\tpoplard -i -c %(conf)s\n"
+OPENBSD = "127.0.0.1:" + INETD
+
+
+class InetdCase(harness.TestCase):
+    def laid_out(self, **kwargs):
+        """Everything a daemon needs, and no daemon."""
+        server = Daemon(start=False, **kwargs)
+        self.addCleanup(server.remove)
+        server.put(MAIL)
+        return server
+
+    def whole_session(self, client):
+        client.login()
+        self.assert_served(client, oracle.parse(MAIL))
+        client.ok("DELE 2")
+        self.assertRegex(client.ok("QUIT"), r"^\+OK")
+        client.expect_closed()
+
+
+@needs_root
+class Inetds(InetdCase):
+    def under(self, program, template, arguments):
+        path = next(PACKAGES.glob(f"*/usr/sbin/{program}"), None)
+        if path is None:
+            self.skipTest(f"needs {program} unpacked below build/pkgs (tests/run.sh)")
+        server = self.laid_out(privileged=True)
+        # where an inetd puts the client there is no other place for a log
+        server.options["log.target"] = "auto"
+        server.write_conf()
+        conf = server.dir / "inetd.conf"
+        conf.write_text(template % {"port": server.port, "binary": server.binary,
+                                    "conf": server.conf})
+        command = OWN_RUN + [str(path)] + [a.replace("CONF", str(conf)) for a in arguments]
+        with open(server.log_path, "ab") as log:
+            process = subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=log, start_new_session=True)
+        self.addCleanup(self.end, process)
+        wait_until(lambda: self.accepts(server.port), 10, f"{program}\n{server.log()}", 0.05)
+        self.whole_session(server.client())
+        self.assertEqual(server.read(), oracle.without(MAIL, {2}))
+        self.several(server)
+
+    def accepts(self, port):
+        try:
+            with Client(port) as client:
+                return client.greeting.startswith("+OK POP3 server ready")
+        except ConnectionRefusedError:
+            return False
+
+    def several(self, server):
+        """Sessions at once; they exclude each other from a maildrop."""
+        first = server.logged_in()
+        for _ in range(5):
+            with server.client() as second:
+                second.login_fails(code="[IN-USE]")
+                second.ok("QUIT")
+        first.quit()
+        server.logged_in().quit()
+
+    def end(self, process):
+        """The inetd and all that it started, which share its session."""
+        for pid in harness.all_pids():
+            stat = harness.proc_stat(pid)
+            if stat and stat[3] == str(process.pid):
+                kill(pid, signal.SIGTERM)
+        process.wait(10)
+
+    def test_openbsd_inetd(self):
+        self.under("inetd", OPENBSD, ["-d", "-i", "CONF"])
+
+    def test_inetutils_inetd(self):
+        self.under("inetutils-inetd", INETD, ["-d", "CONF"])
+
+    def test_xinetd(self):
+        self.under("xinetd", XINETD, ["-dontfork", "-f", "CONF"])
+
+
+class Descriptors(InetdCase):
+    """What descriptor 0 may be."""
+
+    def serve(self, server, stdin, stdout, stderr=None):
+        with open(server.log_path, "ab") as log:
+            return server.spawn(["-i"], stdin=stdin, stdout=stdout,
+                                stderr=log if stderr is None else stderr)
+
+    def ended(self, process):
+        self.assertEqual(process.wait(10), 0)
+
+    def test_pipes(self):
+        server = self.laid_out()
+        process = self.serve(server, subprocess.PIPE, subprocess.PIPE)
+        client = Client.over(PipePair(process.stdin, process.stdout))
+        self.whole_session(client)
+        self.ended(process)
+        self.assertEqual(server.read(), oracle.without(MAIL, {2}))
+
+    def test_pipes_all_at_once(self):
+        server = self.laid_out()
+        process = self.serve(server, subprocess.PIPE, subprocess.PIPE)
+        said, _ = process.communicate(b"USER mrose\r\nPASS secret\r\nDELE 1\r\nQUIT\r\n", 20)
+        self.assertEqual(said.count(b"+OK"), 5)
+        self.ended(process)
+        self.assertEqual(server.read(), oracle.without(MAIL, {1}))
+
+    def test_files(self):
+        server = self.laid_out()
+        script, said = server.dir / "script", server.dir / "said"
+        script.write_bytes(b"USER mrose\r\nPASS secret\r\nSTAT\r\nQUIT\r\n")
+        with open(script, "rb") as stdin, open(said, "wb") as stdout:
+            process = self.serve(server, stdin, stdout)
+            self.ended(process)
+        self.assertIn(b"+OK 3 ", said.read_bytes())
+
+    def test_dev_null(self):
+        server = self.laid_out()
+        process = self.serve(server, subprocess.DEVNULL, subprocess.PIPE)
+        said, _ = process.communicate(None, 20)
+        self.assertRegex(said, rb"^\+OK POP3 server ready[^\n]*\r\n$")
+        self.ended(process)
+
+    def test_unix_socket(self):
+        server = self.laid_out()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = self.serve(server, theirs, theirs)
+        self.whole_session(Client.over(ours))
+        self.ended(process)
+
+    def test_only_descriptor_0(self):
+        server = self.laid_out()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = server.spawn(["-i"], stdin=theirs, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        self.whole_session(Client.over(ours))
+        self.ended(process)
+
+    def test_descriptor_2_is_the_client(self):
+        """As inetd does it: nothing but POP3 may reach the client."""
+        server = self.laid_out()
+        server.options["log.target"] = "auto"
+        server.write_conf()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = self.serve(server, theirs, theirs, theirs)
+        client = Client.over(ours)
+        client.login_fails("mrose", "wrong")
+        self.whole_session(client)
+        self.ended(process)
+
+    def test_broken_configuration(self):
+        """The client learns that it failed, in POP3 or by silence."""
+        server = self.laid_out()
+        server.write_conf("[server]\nno_such_key = 1\n")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = self.serve(server, theirs, theirs, theirs)
+        self.assertNotEqual(process.wait(10), 0)
+        said = ours.makefile("rb").read()
+        self.assertRegex(said, rb"^(-ERR [^\r\n]*\r\n)?$")
+
+    def test_killed_client(self):
+        server = self.laid_out()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = self.serve(server, theirs, theirs)
+        client = Client.over(ours)
+        client.login()
+        client.ok("DELE 1")
+        client.close()
+        self.ended(process)
+        self.assertEqual(server.read(), MAIL)
+        self.assertIn("end=drop", server.log())
+
+    def test_sigterm_ends_it_without_update(self):
+        server = self.laid_out()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = self.serve(server, theirs, theirs)
+        client = Client.over(ours)
+        client.login()
+        client.ok("DELE 1")
+        os.kill(process.pid, signal.SIGTERM)
+        client.close()
+        self.ended(process)
+        self.assertEqual(server.read(), MAIL)
+
+
+class PipePair:
+    """Two pipes that look enough like a socket for a Client."""
+
+    def __init__(self, out, into):
+        self.out, self.into = out, into
+
+    def settimeout(self, seconds):
+        pass
+
+    def sendall(self, data):
+        self.out.write(data)
+        self.out.flush()
+
+    def recv(self, size):
+        return self.into.read1(size)
+
+    def close(self):
+        self.out.close()
+        self.into.close()
+
+
+if __name__ == "__main__":
+    harness.main()

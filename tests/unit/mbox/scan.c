@@ -1,0 +1,536 @@
+/*
+ * The scanner against a reference parser that sees the whole file at once and
+ * goes line by line: forms of section "mbox" of poplar(7), random and hostile
+ * files, every split (faults D 50 to 57).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "mbox/from.h"
+#include "mbox/scan.h"
+#include "wire.h"
+
+#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
+#define F2 "From c Tue, 17 Nov 2009 1:28 +0100\r\n"
+#define MESSAGES 512
+
+struct found {
+	struct scan_message at[MESSAGES];
+	size_t count;
+};
+
+static enum md_error
+collect(void *ctx, const struct scan_message *message)
+{
+	struct found *found = ctx;
+
+	assert_true(found->count < MESSAGES);
+	found->at[found->count++] = *message;
+	return MD_OK;
+}
+
+static size_t
+line_length(const char *src, size_t len)
+{
+	const char *lf = memchr(src, '\n', len);
+
+	return lf != NULL ? (size_t)(lf + 1 - src) : len;
+}
+
+static bool
+is_empty(const char *src, size_t len)
+{
+	return (len == 1 && src[0] == '\n') ||
+	       (len == 2 && memcmp(src, "\r\n", 2) == 0);
+}
+
+/* The reference parser: where messages start, end, and what separates them. */
+static int
+reference(const char *src, size_t len, struct found *found)
+{
+	struct scan_message *now = NULL;
+	size_t empty = 0, n;
+
+	found->count = 0;
+	for (size_t at = 0; at < len; at += n) {
+		n = line_length(src + at, len - at);
+		if (at == 0 ? len < 5 || memcmp(src, "From ", 5) != 0
+		            : empty > 0 &&
+		                  from_line(src + at, len - at, true) == FROM_YES) {
+			if (at == 0)
+				return -1;
+			now->end = at - empty;
+			now->next = at;
+			now = NULL;
+		}
+		if (now == NULL) {
+			now = &found->at[found->count++];
+			*now = (struct scan_message){.start = at};
+			empty = 0;
+			continue;
+		}
+		empty = is_empty(src + at, n) ? n : 0;
+	}
+	if (now != NULL) {
+		now->end = len - empty;
+		now->next = len;
+	}
+	return 0;
+}
+
+static uint64_t
+sent_size(const char *src, size_t len)
+{
+	struct wire wire;
+	static char out[8192];
+	size_t taken;
+
+	wire_start(&wire, WIRE_WHOLE);
+	for (size_t at = 0; at < len; at += taken)
+		wire_encode(&wire, src + at, len - at, out, sizeof(out), &taken);
+	wire_finish(&wire, out);
+	return wire.octets;
+}
+
+static enum md_error
+scan(const char *src, size_t len, size_t first, size_t step, struct found *found)
+{
+	const struct scan_sink sink = {.ctx = found, .found = collect};
+	struct scan *scan = scan_new();
+	enum md_error error = MD_OK;
+	size_t n;
+
+	assert_non_null(scan);
+	found->count = 0;
+	scan_start(scan, 0, &sink);
+	for (size_t at = 0, part = first; at < len && error == MD_OK; at += n) {
+		n = part < len - at ? part : len - at;
+		error = scan_feed(scan, src + at, n);
+		part = step;
+	}
+	if (error == MD_OK)
+		error = scan_finish(scan);
+	scan_free(scan);
+	return error;
+}
+
+/* The scanner finds what the reference does, with the size that is sent. */
+static void
+check(const char *src, size_t len)
+{
+	static struct found want, got;
+	enum md_error error = scan(src, len, len, len, &got);
+
+	if (reference(src, len, &want) == -1) {
+		assert_int_equal(error, MD_FORMAT);
+		return;
+	}
+	assert_int_equal(error, MD_OK);
+	assert_int_equal(got.count, want.count);
+	for (size_t i = 0; i < got.count; i++) {
+		size_t head;
+
+		assert_int_equal(got.at[i].start, want.at[i].start);
+		assert_int_equal(got.at[i].end, want.at[i].end);
+		assert_int_equal(got.at[i].next, want.at[i].next);
+		head = got.at[i].start;
+		head += line_length(src + head, got.at[i].end - head);
+		assert_int_equal(
+		    got.at[i].octets, sent_size(src + head, got.at[i].end - head));
+	}
+}
+
+static void
+check_split(const char *src, size_t len, size_t first, size_t step)
+{
+	static struct found want, got;
+	enum md_error error = scan(src, len, len, len, &want);
+
+	assert_int_equal(scan(src, len, first, step, &got), error);
+	if (error != MD_OK)
+		return;
+	assert_int_equal(got.count, want.count);
+	assert_memory_equal(got.at, want.at, got.count * sizeof(got.at[0]));
+}
+
+static const struct {
+	const char *file;
+	int count; /* -1: no mbox */
+	uint64_t octets[3];
+} forms[] = {
+    {"",                                               0,  {0}      },
+    {"\n",                                             -1, {0}      },
+    {"\nFrom x\n",                                     -1, {0}      },
+    {"Fro",                                            -1, {0}      },
+    {"From",                                           -1, {0}      },
+    {"from x\n",                                       -1, {0}      },
+    {"From ",                                          1,  {2}      },
+    {"From x",                                         1,  {2}      },
+    {"From x\n",                                       1,  {2}      },
+    {"From x\n\n",                                     1,  {2}      },
+    {"From x\n\n\n",                                   1,  {2}      },
+    {"From x\n\n\n\n",                                 1,  {4}      },
+    {"From x\nA: b",                                   1,  {8}      },
+    {"From x\nA: b\n",                                 1,  {8}      },
+    {"From x\nA: b\n\n",                               1,  {8}      },
+    {"From x\nA: b\n\nt",                              1,  {11}     },
+    {"From x\nA: b\n\nt\n",                            1,  {11}     },
+    {"From x\nA: b\n\nt\n\n",                          1,  {11}     },
+    {"From x\r\nA: b\r\n\r\nt\r\n\r\n",                1,  {11}     },
+    {"From x\nA: b\n\nt\n\n\n",                        1,  {13}     },
+    {F1 "A: b\n\nt\n\n" F1 "C: d\n\nuu\n",             2,  {11, 12} },
+    {F1 "A: b\n\nt\n" F1 "C: d\n\nuu\n",               1,  {58}     },
+    {F1 "A: b\n" F1 "C: d\n\nuu\n",                    1,  {53}     },
+    {F1 "A: b\n\n" F1 "C: d\n\nuu\n",                  2,  {8, 12}  },
+    {F1 "\n" F1 "\n" F1,                               3,  {2, 2, 2}},
+    {F1 "\n\n" F2 "\r\n" F1,                           3,  {2, 2, 2}},
+    {F1 "A: b\n\nt\n\nFrom x\n",                       1,  {21}     },
+    {F1 "A: b\n\nt\n\n>" F1,                           1,  {49}     },
+    {F1 "Content-Length: 1000000\n\nt\n\n" F1 "\nt\n", 2,  {30, 5}  },
+};
+
+static void
+test_forms(void **state)
+{
+	static struct found got;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		size_t len = strlen(forms[i].file);
+		enum md_error error = scan(forms[i].file, len, len, len, &got);
+
+		check(forms[i].file, len);
+		assert_int_equal(error, forms[i].count == -1 ? MD_FORMAT : MD_OK);
+		if (error != MD_OK)
+			continue;
+		assert_int_equal(got.count, forms[i].count);
+		for (size_t j = 0; j < got.count; j++)
+			assert_int_equal(got.at[j].octets, forms[i].octets[j]);
+	}
+}
+
+static const char *const pieces[] = {
+    F1,
+    F2,
+    "\n",
+    "\n",
+    "\n",
+    "\r\n",
+    "\r\n",
+    "\r",
+    "From ",
+    "From x\n",
+    "Fr",
+    "F",
+    "\n" F1,
+    "\n" F1 "A: b\n\n",
+    "\r\n" F2,
+    "Status: RO\n",
+    "X-UID: 1\n 2\n",
+    " folded\n",
+    "Subject: x\n",
+    ".",
+    "text\n",
+    "text",
+    ">" F1,
+    "\377",
+    "From a Tue Nov 17 21:28:37",
+    " 2009",
+    "A: b\n\n",
+    "X-IMAP: 1 2\n",
+};
+
+static size_t
+hostile(char *dst, size_t max, int most)
+{
+	size_t len = 0;
+
+	if (rand() % 8 != 0) {
+		memcpy(dst, "From x\n", 7);
+		len = 7;
+	}
+	for (int i = rand() % most; i > 0; i--) {
+		const char *piece =
+		    pieces[(size_t)rand() % (sizeof(pieces) / sizeof(pieces[0]))];
+		size_t n = strlen(piece);
+
+		if (rand() % 40 == 0) {
+			piece = "";
+			n = 1; /* a NUL */
+		}
+		if (len + n > max)
+			break;
+		memcpy(dst + len, piece, n);
+		len += n;
+	}
+	return len;
+}
+
+static void
+test_random(void **state)
+{
+	static char src[8000];
+
+	(void)state;
+	srand(1);
+	for (int round = 0; round < 20000; round++)
+		check(src, hostile(src, sizeof(src), 40));
+	for (int round = 0; round < 300; round++)
+		check(src, hostile(src, sizeof(src), 800));
+}
+
+static void
+test_every_split(void **state)
+{
+	char src[400];
+
+	(void)state;
+	srand(2);
+	for (int round = 0; round < 150; round++) {
+		size_t len = hostile(src, sizeof(src), 30);
+
+		for (size_t first = 1; first < len; first++)
+			check_split(src, len, first, len);
+		check_split(src, len, 1, 1);
+		check_split(src, len, 2, 2);
+		check_split(src, len, 7, 3);
+	}
+}
+
+/* Lines around the limit of the From_ line and around the carry. */
+static void
+test_split_long_lines(void **state)
+{
+	static char src[40000];
+	static const char date[] = " Tue Nov 17 21:28:37 2009\n";
+
+	(void)state;
+	srand(3);
+	for (int round = 0; round < 60; round++) {
+		size_t len = 7;
+
+		memcpy(src, "From x\n", 7);
+		for (int i = 0; i < 4; i++) {
+			size_t n = FROM_LINE_MAX - 40 + (size_t)rand() % 80;
+
+			memcpy(src + len, "\n\nFrom ", 7);
+			memset(src + len + 7, 'y', n);
+			memcpy(src + len + 7 + n, date, sizeof(date) - 1);
+			len += 7 + n + sizeof(date) - 1;
+		}
+		check(src, len);
+		check_split(
+		    src, len, 1 + (size_t)rand() % len, 1 + (size_t)rand() % 6000);
+		check_split(
+		    src, len, 1 + (size_t)rand() % len, 1 + (size_t)rand() % 6000);
+		check_split(src, len, 1000, 97);
+	}
+}
+
+/* The only message of a file. */
+static struct scan_message
+only(const char *file)
+{
+	static struct found got;
+
+	assert_int_equal(scan(file, strlen(file), 9999, 9999, &got), MD_OK);
+	assert_int_equal(got.count, 1);
+	return got.at[0];
+}
+
+static bool
+same_hashes(const char *a, const char *b)
+{
+	struct scan_message first = only(a), second = only(b);
+
+	return memcmp(first.header, second.header, SCAN_HASH) == 0 &&
+	       memcmp(first.body, second.body, SCAN_HASH) == 0;
+}
+
+static void
+test_hashes(void **state)
+{
+	unsigned char md5[SCAN_HASH];
+	XXH128_canonical_t xxh;
+	struct scan_message message =
+	    only(F1 "A: b\nStatus: RO\nC: d\n\none\ntwo\n");
+
+	(void)state;
+	EVP_Digest("A: b\nC: d\n", 10, md5, NULL, EVP_md5(), NULL);
+	XXH128_canonicalFromHash(&xxh, XXH3_128bits("one\ntwo", 7));
+	assert_memory_equal(message.header, md5, SCAN_HASH);
+	assert_memory_equal(message.body, xxh.digest, SCAN_HASH);
+}
+
+/* What readers and deliverers change leaves the unique-id alone. */
+static void
+test_stable_hashes(void **state)
+{
+	(void)state;
+	assert_true(same_hashes(F1 "A: b\n\nt\n", F2 "A: b\n\nt\n\n"));
+	assert_true(same_hashes(F1 "A: b\n\nt\n", F1 "A: b\n\nt"));
+	assert_true(same_hashes(F1 "A: b\n", F1 "A: b"));
+	assert_true(same_hashes(F1 "A: b\n\n", F1 "A: b"));
+	assert_true(same_hashes(F1 "A: b\n\nt\n",
+	    F1 "Status: O\nA: b\nX-Status: A\nX-Keywords: a\n b\n\tc\nx-uid: "
+	       "7\nX-UIDL: x\n"
+	       "X-IMAP: 1 2\nX-IMAPbase: 1 2\nX-Mozilla-Status: 0001\n"
+	       "X-Mozilla-Status2: 0\nContent-Length: 2\nLines: 1\n\nt\n"));
+	assert_false(same_hashes(F1 "A: b\n\nt\n", F1 "A: b\n c\n\nt\n"));
+	assert_false(same_hashes(F1 "A: b\n\nt\n", F1 "A: b\n\nT\n"));
+	assert_false(same_hashes(F1 "A: b\n\nt\n", F1 "a: b\n\nt\n"));
+	assert_false(
+	    same_hashes(F1 "A: b\n\nt\n", F1 "A: b\nX-Statuses: 1\n\nt\n"));
+	assert_false(same_hashes(F1 "A: b\n\nt\n", F1 "A: b\n\nStatus: t\n"));
+}
+
+#define DAEMON "From MAILER-DAEMON Tue Nov 17 21:28:37 2009\n"
+#define SUBJECT "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n"
+
+/* 57: only the real internal message is one. */
+static const struct {
+	const char *file;
+	bool internal;
+} internals[] = {
+    {DAEMON SUBJECT "X-IMAP: 1 2\nStatus: RO\n\nThis text is ...\n",              true },
+    {"From MAILER-DAEMON@h Tue Nov 17 21:28:37 2009\nX-IMAP: 1 2\n" SUBJECT "\n",
+     true                                                                              },
+    {DAEMON "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r\nX-IMAP: "
+            "1\r\n",                                                         true },
+    {DAEMON SUBJECT "X-IMAP: 1 2\nReceived: from x\n\n",                          false},
+    {DAEMON "received: from x\n" SUBJECT "X-IMAP: 1 2\n\n",                       false},
+    {DAEMON SUBJECT "X-IMAPbase: 1 2\n\n",                                        false},
+    {DAEMON SUBJECT "\nX-IMAP: 1 2\n",                                            false},
+    {DAEMON "Subject: hello\nX-IMAP: 1 2\n\n",                                    false},
+    {DAEMON "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA!\nX-IMAP: "
+            "1\n\n",                                                         false},
+    {F1 SUBJECT "X-IMAP: 1 2\n\n",                                                false},
+    {"From MAILER-DAEMONS Tue Nov 17 21:28:37 2009\n" SUBJECT "X-IMAP: 1 2\n\n",
+     false                                                                             },
+};
+
+static void
+test_internal(void **state)
+{
+	static struct found got;
+	static const char second[] = F1 "\nt\n\n" DAEMON SUBJECT "X-IMAP: 1 2\n\n";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(internals) / sizeof(internals[0]); i++) {
+		const char *file = internals[i].file;
+
+		assert_int_equal(only(file).internal, internals[i].internal);
+		for (size_t n = 1; n < strlen(file); n++)
+			check_split(file, strlen(file), n, n);
+	}
+	assert_int_equal(scan(second, sizeof(second) - 1, 999, 999, &got), MD_OK);
+	assert_int_equal(got.count, 2);
+	assert_false(got.at[1].internal);
+}
+
+/* Beginning in the middle, a From_ line must be one, and nothing is internal. */
+static void
+test_start_inside(void **state)
+{
+	static const char inside[] = DAEMON SUBJECT "X-IMAP: 1 2\n\n";
+	static struct found got;
+	const struct scan_sink sink = {.ctx = &got, .found = collect};
+	struct scan *scan = scan_new();
+
+	(void)state;
+	assert_non_null(scan);
+	got.count = 0;
+	scan_start(scan, 100, &sink);
+	assert_int_equal(scan_feed(scan, inside, sizeof(inside) - 1), MD_OK);
+	assert_int_equal(scan_finish(scan), MD_OK);
+	assert_int_equal(got.count, 1);
+	assert_int_equal(got.at[0].start, 100);
+	assert_false(got.at[0].internal);
+	scan_start(scan, 100, &sink);
+	assert_int_equal(scan_feed(scan, "From x\n\nt\n", 10), MD_FORMAT);
+	scan_start(scan, 100, &sink);
+	assert_int_equal(scan_finish(scan), MD_OK);
+	assert_int_equal(got.count, 1);
+	scan_free(scan);
+}
+
+static enum md_error
+refuse(void *ctx, const struct scan_message *message)
+{
+	(void)message;
+	++*(int *)ctx;
+	return MD_TOO_BIG;
+}
+
+static void
+test_sink_refuses(void **state)
+{
+	int calls = 0;
+	const struct scan_sink sink = {.ctx = &calls, .found = refuse};
+	struct scan *scan = scan_new();
+
+	(void)state;
+	assert_non_null(scan);
+	scan_start(scan, 0, &sink);
+	assert_int_equal(scan_feed(scan, F1 "\n" F1 "\n" F1 "\n", 105), MD_TOO_BIG);
+	assert_int_equal(scan_feed(scan, F1, 34), MD_TOO_BIG);
+	assert_int_equal(scan_finish(scan), MD_TOO_BIG);
+	assert_int_equal(calls, 1);
+	scan_free(scan);
+}
+
+/* Lists of mail that may stand beside the tree. */
+static void
+test_real_mail(void **state)
+{
+	static const char *const paths[] = {
+	    "../shared/mail/default.mbox",
+	    "../shared/mail/lkml.mbox",
+	};
+	char *src = malloc(1 << 20);
+
+	(void)state;
+	assert_non_null(src);
+	for (size_t i = 0; i < 2; i++) {
+		FILE *f = fopen(paths[i], "r");
+		size_t len;
+
+		if (f == NULL)
+			continue;
+		len = fread(src, 1, 1 << 20, f);
+		fclose(f);
+		check(src, len);
+		check_split(src, len, 1 + i, 4099);
+		check_split(src, len, 100, 61);
+	}
+	free(src);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_forms),
+	    cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_every_split),
+	    cmocka_unit_test(test_split_long_lines),
+	    cmocka_unit_test(test_hashes),
+	    cmocka_unit_test(test_stable_hashes),
+	    cmocka_unit_test(test_internal),
+	    cmocka_unit_test(test_start_inside),
+	    cmocka_unit_test(test_sink_refuses),
+	    cmocka_unit_test(test_real_mail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
