@@ -19,7 +19,7 @@ WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
 target := $(shell $(CC) -dumpmachine 2>/dev/null)
 CET = $(if $(filter x86_64-% i%86-%,$(target)),-fcf-protection=full)
 HARDEN = -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
-	$(CET) -ftrivial-auto-var-init=zero
+	$(CET) -ftrivial-auto-var-init=$(if $(findstring clang,$(cc)),pattern,zero)
 HARDEN_LINK = -Wl,-z,relro,-z,now,-z,noexecstack
 OPTIMISE = -O2 -g
 
