@@ -19,7 +19,7 @@ WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
 target := $(shell $(CC) -dumpmachine 2>/dev/null)
 CET = $(if $(filter x86_64-% i%86-%,$(target)),-fcf-protection=full)
 HARDEN = -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
-	$(CET) -ftrivial-auto-var-init=zero
+	$(CET) -ftrivial-auto-var-init=$(if $(findstring clang,$(cc)),pattern,zero)
 HARDEN_LINK = -Wl,-z,relro,-z,now,-z,noexecstack
 OPTIMISE = -O2 -g
 
@@ -38,6 +38,7 @@ HARDEN_sanitize = -fstack-protector-strong
 CC_coverage = clang
 CFLAGS_coverage = -fprofile-instr-generate -fcoverage-mapping \
 	-mllvm -runtime-counter-relocation=true -O0
+LINK_coverage = -fprofile-instr-generate
 HARDEN_coverage = -fstack-protector-strong
 CC_clang = clang
 CC_fuzz = clang
@@ -53,7 +54,7 @@ CPPFLAGS_ALL = -D_GNU_SOURCE -DLIBBSD_OPENBSD_VIS -DPOPLAR_VERSION='"$(VERSION)"
 	-DPOPLAR_CONF='"$(sysconfdir)/poplar/poplar.conf"' -Iinclude \
 	$(CPPFLAGS_$(VARIANT)) $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CPPFLAGS)
 CFLAGS_ALL = -std=c17 -fPIE $(OPTIMISE) $(WARNINGS) $(harden) $(CFLAGS_$(VARIANT)) $(CFLAGS)
-LDFLAGS_ALL = -pie $(HARDEN_LINK) $(CFLAGS_$(VARIANT)) $(LDFLAGS)
+LDFLAGS_ALL = -pie $(HARDEN_LINK) $(or $(LINK_$(VARIANT)),$(CFLAGS_$(VARIANT))) $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lcrypt -lpam
 
 folders = base mbox session priv

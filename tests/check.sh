@@ -13,6 +13,7 @@ case $out in /*) ;; *) out=$PWD/$out ;; esac
 POPLAR_BUILD=$out
 PYTHONDONTWRITEBYTECODE=1
 export POPLAR_BUILD PYTHONDONTWRITEBYTECODE
+unset MAKEFLAGS MFLAGS MAKELEVEL # tests that call make mean another build
 jobs=${JOBS:-2}
 
 rm -rf "$out/test"

@@ -113,7 +113,7 @@ static const struct scheme schemes[] = {
     {"{CRYPT}",         IPC_MECH_PASS, hash_fault,   hash_matches            },
     {"{APOP}",          IPC_MECH_APOP, secret_fault, apop_credential_matches },
     {"{SCRAM-SHA-256}", IPC_MECH_PASS, scram_fault,  scram_credential_matches},
-    {"",		IPC_MECH_PASS, hash_fault,   hash_matches            },
+    {"",                IPC_MECH_PASS, hash_fault,   hash_matches            },
 };
 
 static const struct scheme *

@@ -14,7 +14,7 @@ struct scheme;
 
 struct credential {
 	const struct scheme *scheme; /* NULL: locked, and nothing behind the lock */
-	const char *text;	     /* behind the prefix; borrowed */
+	const char *text;            /* behind the prefix; borrowed */
 	bool locked;
 };
 

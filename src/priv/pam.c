@@ -29,11 +29,11 @@ static const struct {
 	int code;
 	enum auth_result result;
 } results[] = {
-    {PAM_SUCCESS,	  AUTH_OK	 },
-    {PAM_AUTH_ERR,	   AUTH_PASSWORD},
+    {PAM_SUCCESS,          AUTH_OK      },
+    {PAM_AUTH_ERR,         AUTH_PASSWORD},
     {PAM_USER_UNKNOWN,     AUTH_UNKNOWN },
-    {PAM_MAXTRIES,	   AUTH_LOCKED  },
-    {PAM_PERM_DENIED,      AUTH_LOCKED	 },
+    {PAM_MAXTRIES,         AUTH_LOCKED  },
+    {PAM_PERM_DENIED,      AUTH_LOCKED  },
     {PAM_ACCT_EXPIRED,     AUTH_LOCKED  },
     {PAM_CRED_EXPIRED,     AUTH_LOCKED  },
     {PAM_NEW_AUTHTOK_REQD, AUTH_LOCKED  },
@@ -144,8 +144,8 @@ shadow_locked(const char *name)
 	bool locked;
 
 	locked = getspnam_r(name, &entry, buf, sizeof(buf), &found) == 0 &&
-		 found != NULL && found->sp_pwdp != NULL &&
-		 (found->sp_pwdp[0] == '!' || found->sp_pwdp[0] == '*');
+	         found != NULL && found->sp_pwdp != NULL &&
+	         (found->sp_pwdp[0] == '!' || found->sp_pwdp[0] == '*');
 	explicit_bzero(buf, sizeof(buf));
 	return locked;
 }
@@ -243,8 +243,8 @@ pam_check(const struct config *config, const struct auth_request *request,
 	/* PAM wants the password itself, which APOP never sends. */
 	if (request->mech != IPC_MECH_PASS)
 		return system_by_name(request->user, &account) == SYSTEM_NONE
-			   ? AUTH_UNKNOWN
-			   : AUTH_MECHANISM;
+		           ? AUTH_UNKNOWN
+		           : AUTH_MECHANISM;
 	if (!pam_service_present(config->auth.pam_service)) {
 		log_error("pam: no file for service %s in /etc/pam.d",
 		    config->auth.pam_service);

@@ -70,13 +70,13 @@ parse(const char *text, struct keys *keys)
 	if (!fit)
 		fault = "the SCRAM keys are too long";
 	else if (!text_number(field[0], SCRAM_ITERATIONS_MAX, &keys->iterations) ||
-		 keys->iterations == 0)
+	         keys->iterations == 0)
 		fault = "no number of SCRAM iterations from 1 to 10000000";
 	else if (salt == -1)
 		fault = "the SCRAM salt is not base64";
 	else if (decode64(field[2], keys->stored, KEY_SIZE) != KEY_SIZE ||
-		 decode64(field[3], keys->server, KEY_SIZE) != KEY_SIZE ||
-		 rest != NULL)
+	         decode64(field[3], keys->server, KEY_SIZE) != KEY_SIZE ||
+	         rest != NULL)
 		fault = "not two SCRAM keys of 32 octets in base64";
 	else
 		keys->salt_len = (size_t)salt;
@@ -103,10 +103,10 @@ stored_key(
 	bool done;
 
 	done = PKCS5_PBKDF2_HMAC(password, (int)strlen(password), keys->salt,
-		   (int)keys->salt_len, (int)keys->iterations, EVP_sha256(),
-		   KEY_SIZE, salted) == 1 &&
+	           (int)keys->salt_len, (int)keys->iterations, EVP_sha256(),
+	           KEY_SIZE, salted) == 1 &&
 	       HMAC(EVP_sha256(), salted, KEY_SIZE, label, sizeof(label) - 1,
-		   client, NULL) != NULL &&
+	           client, NULL) != NULL &&
 	       EVP_Digest(client, KEY_SIZE, stored, NULL, EVP_sha256(), NULL) == 1;
 	explicit_bzero(salted, sizeof(salted));
 	explicit_bzero(client, sizeof(client));

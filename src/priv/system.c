@@ -21,9 +21,9 @@ copy(const struct passwd *found, int error, struct system_account *account)
 	account->uid = found->pw_uid;
 	account->gid = found->pw_gid;
 	if (strlcpy(account->name, found->pw_name, sizeof(account->name)) >=
-		sizeof(account->name) ||
+	        sizeof(account->name) ||
 	    strlcpy(account->home, found->pw_dir, sizeof(account->home)) >=
-		sizeof(account->home))
+	        sizeof(account->home))
 		return SYSTEM_FAILED;
 	return SYSTEM_FOUND;
 }

@@ -159,7 +159,7 @@ visit_apop(struct users_line *line, void *ctx)
 	bool *offeredp = ctx;
 
 	*offeredp = users_parse(line, &entry) == NULL && !entry.credential.locked &&
-		    credential_mech(&entry.credential) == IPC_MECH_APOP;
+	            credential_mech(&entry.credential) == IPC_MECH_APOP;
 	return !*offeredp;
 }
 

@@ -17,9 +17,9 @@
 /* One line that is neither empty nor a comment. The text is the scan's. */
 struct users_line {
 	unsigned number; /* from 1 */
-	char *text;	 /* terminated, without its line end */
-	size_t len;	 /* strlen(text) unless there is a NUL inside */
-	bool whole;	 /* false: cut at USERS_LINE_MAX */
+	char *text;      /* terminated, without its line end */
+	size_t len;      /* strlen(text) unless there is a NUL inside */
+	bool whole;      /* false: cut at USERS_LINE_MAX */
 };
 
 /* Its fields, pointing into the line. */

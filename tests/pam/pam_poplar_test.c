@@ -107,7 +107,7 @@ static const struct {
 	const char *name;
 	int (*act)(pam_handle_t *pam);
 } actions[] = {
-    {"ok",	   act_ok          },
+    {"ok",           act_ok          },
     {"refuse",       act_refuse      },
     {"hang",         act_hang        },
     {"crash",        act_crash       },
