@@ -28,7 +28,7 @@ struct header {
 	char magic[8];
 	uint32_t version, trusted;
 	uint32_t count, gone_count;
-	uint32_t last, zero;
+	uint32_t last, unsure;
 	uint64_t device, inode, size;
 	int64_t mtime_sec, mtime_nsec, ctime_sec, ctime_nsec;
 	int64_t taken;
@@ -52,7 +52,7 @@ read_header(int fd, struct header *header)
 	       memcmp(header->magic, magic, sizeof(magic)) == 0 &&
 	       header->version == INDEX_VERSION &&
 	       header->header_sum == header_sum(header) &&
-	       header->last <= header->count &&
+	       header->last <= header->count && header->unsure <= header->count &&
 	       header->gone_count <= TABLE_GONE_MAX &&
 	       header->end <= header->size && header->size <= INT64_MAX;
 }
@@ -120,6 +120,7 @@ unpack(const struct header *header, struct index_facts *facts)
 	};
 	facts->taken = header->taken;
 	facts->last = header->last;
+	facts->unsure = header->unsure;
 	facts->trusted = header->trusted == 1;
 }
 
@@ -185,6 +186,7 @@ pack(const struct index_facts *facts, struct header *header)
 	header->version = INDEX_VERSION;
 	header->trusted = facts->trusted ? 1 : 0;
 	header->last = facts->last;
+	header->unsure = facts->unsure;
 	header->device = facts->stat.device;
 	header->inode = facts->stat.inode;
 	header->size = (uint64_t)facts->stat.size;

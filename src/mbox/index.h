@@ -17,6 +17,8 @@ struct index_facts {
 	struct disk_stat stat; /* of the maildrop, before it was read */
 	int64_t taken;         /* disk_clock() at that moment */
 	uint32_t last;         /* for LAST */
+	uint32_t unsure;       /* messages not hashed since the file last grew:
+	                          so many, the first ones */
 	bool trusted;          /* false: good for unique-ids only */
 };
 

@@ -43,10 +43,11 @@ struct maildrop {
 	struct table table;
 	struct index_facts facts; /* as they lie in the index */
 	struct disk_stat stat;    /* the maildrop at the last look */
-	uint32_t epoch; /* looks that found it changed; a message holds the one
+	uint32_t epoch;     /* looks that found it changed; a message holds the one
 	                     in which its octets were last known to be right */
-	uint32_t exact; /* so many messages a settled exact match vouches for */
-	uint32_t live;  /* not marked as deleted: messages, octets */
+	uint32_t sure_from; /* from this one on a settled exact match of the
+	                       file vouches for the messages seen at login */
+	uint32_t live;      /* not marked as deleted: messages, octets */
 	uint64_t octets;
 	uint32_t last;
 	struct scan *scan;

@@ -104,6 +104,8 @@ scan_tail(struct maildrop *md)
 		error = uidl_assign(table, known, NULL, &md->stats.fresh, &last);
 	if (error != MD_OK)
 		return error;
+	if (md->sure_from == UINT32_MAX)
+		md->facts.unsure = first;
 	md->stats.scan = MD_SCAN_TAIL;
 	md->facts.trusted = true;
 	index_save(md->fds.index, table, &md->facts, first);
@@ -129,6 +131,7 @@ scan_all(struct maildrop *md)
 	table_clear(&old);
 	if (error != MD_OK)
 		return error;
+	md->facts.unsure = 0;
 	md->stats.scan = MD_SCAN_FULL;
 	md->facts.trusted = true;
 	index_save(md->fds.index, &md->table, &md->facts, 0);
@@ -139,7 +142,7 @@ scan_all(struct maildrop *md)
 static void
 adopt(struct maildrop *md)
 {
-	md->exact = md->table.count;
+	md->sure_from = md->facts.unsure;
 	for (uint32_t i = 0; i < md->table.count; i++)
 		md->table.messages[i].flags &= ~MESSAGE_GOING;
 }
@@ -161,7 +164,7 @@ survey_with(struct maildrop *md, enum index_match match)
 	if (error != MD_CHANGED && error != MD_FORMAT)
 		return error;
 	table->count = known;
-	md->exact = 0;
+	md->sure_from = UINT32_MAX;
 	return scan_all(md);
 }
 
@@ -191,6 +194,7 @@ survey(struct maildrop *md)
 	if (error != MD_OK)
 		return error;
 	match = index_compare(&md->facts, &md->stat);
+	md->sure_from = UINT32_MAX;
 	md->facts.stat = md->stat;
 	md->facts.taken = taken;
 	error = survey_with(md, match);

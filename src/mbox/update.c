@@ -27,7 +27,7 @@ is_certain(const struct maildrop *md, uint32_t index)
 {
 	if (!verify_is_known(md, index))
 		return false;
-	return !is_going(md, index) || index < md->exact ||
+	return !is_going(md, index) || index >= md->sure_from ||
 	       (md->table.messages[index].flags & MESSAGE_HASHED) != 0;
 }
 
@@ -70,6 +70,8 @@ verify(struct maildrop *md, uint32_t first)
 {
 	enum md_error error = verify_look(md);
 
+	if (error == MD_OK && md->stat.links != 1)
+		return MD_CHANGED;
 	if (error == MD_OK && (uint64_t)md->stat.size < md->table.end)
 		error = verify_distrust(md);
 	if (error == MD_OK)
@@ -164,7 +166,7 @@ compact(struct maildrop *md)
 	const uint32_t count = table->count;
 	const uint64_t end = table->end;
 	uint64_t gone = 0, next;
-	uint32_t kept = 0, last = 0;
+	uint32_t kept = 0, last = 0, unsure = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct message message = table->messages[i];
@@ -180,10 +182,13 @@ compact(struct maildrop *md)
 		table->messages[kept++] = message;
 		if (i < md->last)
 			last = kept;
+		if (i < md->facts.unsure)
+			unsure = kept;
 	}
 	table->count = kept;
 	table->end = end - gone;
 	md->last = last;
+	md->facts.unsure = unsure;
 	return count - kept;
 }
 
@@ -218,7 +223,7 @@ finish(struct maildrop *md, uint32_t *removedp)
 	*removedp = compact(md);
 	md->facts.last = md->last;
 	md->facts.trusted = numbered;
-	md->exact = 0;
+	md->sure_from = md->facts.unsure;
 	settle(md);
 	index_save(md->fds.index, &md->table, &md->facts, 0);
 	maildrop_undelete_all(md);

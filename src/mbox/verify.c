@@ -52,8 +52,8 @@ verify_look(struct maildrop *md)
 
 	if (disk_stat(md->fds.mbox, &now) == -1)
 		return MD_IO;
-	if (!now.regular || now.links != 1)
-		return MD_CHANGED;
+	if (now.links == 0)
+		return MD_CHANGED; /* another file has taken its place */
 	if (!index_same_state(&md->stat, &now)) {
 		md->stat = now;
 		md->epoch++;
