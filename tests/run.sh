@@ -96,4 +96,8 @@ if ! build all units; then
 fi
 build VARIANT=fastclock all || echo "no build with the fast clock: its tests are skipped"
 
+# every test runs twice: in the build that counts lines, and as installed
+sh tests/coverage.sh >build/coverage.log 2>&1
+tail -n 1 build/coverage.log
+
 sh tests/check.sh build
