@@ -79,7 +79,7 @@ struct ipc_login {
 struct ipc_login_reply {
 	uint32_t type, result; /* enum ipc_result */
 	uint32_t has_mbox, writable;
-	char holder[IPC_HOLDER_MAX]; /* IN_USE: "192.0.2.7 since 10:42:07" */
+	char holder[IPC_HOLDER_MAX]; /* IN_USE: "from 192.0.2.7 since 10:42:07" */
 };
 
 /* How maildrop_open() went; with an error the session holds no descriptor. */

@@ -2,6 +2,8 @@
  * What `poplard -t` looks at beyond the configuration's syntax. Changes
  * nothing. Runs as root or as the caller.
  */
+#include "server.h"
+
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -9,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server.h"
-
+#include "auth.h"
 #include "certificates.h"
 #include "config.h"
+#include "log.h"
 
 static int
 check_user(const struct config *config)
@@ -53,41 +55,15 @@ check_folder(const char *key, const char *path)
 	return 1;
 }
 
-static int
-check_users_file(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) == -1) {
-		if (errno == ENOENT)
-			return 0;
-		fprintf(stderr, "auth.users_file: %s: %s\n", path, strerror(errno));
-		return 1;
-	}
-	if (S_ISREG(st.st_mode) &&
-	    (st.st_mode & (S_IROTH | S_IWOTH | S_IWGRP)) == 0)
-		return 0;
-	fprintf(stderr,
-	    "auth.users_file: %s must be a file that others cannot read or "
-	    "write; chmod 600\n",
-	    path);
-	return 1;
-}
-
 /* Logins of system users fail without it: said, but no error. */
 static void
 check_pam(const struct config *config)
 {
-	char path[512];
-
-	if (strstr(config->auth.backends, "pam") == NULL)
-		return;
-	snprintf(path, sizeof(path), "/etc/pam.d/%s", config->auth.pam_service);
-	if (access(path, F_OK) != 0)
-		fprintf(stderr,
-		    "warning: auth.pam_service: no %s; system users cannot log "
-		    "in\n",
-		    path);
+	if (strstr(config->auth.backends, "pam") != NULL &&
+	    !pam_service_present(config->auth.pam_service))
+		log_warning("auth.pam_service: no PAM service \"%s\"; system users "
+		            "cannot log in",
+		    config->auth.pam_service);
 }
 
 /* Reads them as a start would; each fault is logged. */
@@ -109,7 +85,7 @@ server_check(const struct config *config)
 	errors += check_user(config);
 	errors += check_folder("server.state_dir", config->server.state_dir);
 	errors += check_folder("server.run_dir", config->server.run_dir);
-	errors += check_users_file(config->auth.users_file);
+	errors += (int)users_verify(config->auth.users_file);
 	errors += check_certificates(config);
 	check_pam(config);
 	return errors;

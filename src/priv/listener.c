@@ -68,6 +68,7 @@ watch_users(struct listener *listener)
 		return;
 	listener->users_seen = st;
 	listener->apop = users_offer_apop(path);
+	(void)users_verify(path);
 }
 
 /* In a child: what only the listener may hold. */

@@ -286,25 +286,33 @@ serve_one(struct monitor *monitor)
 	return good;
 }
 
+/* A dotlock that is held for long must not look stale to others. */
+static void
+touch_dotlock(struct monitor *monitor)
+{
+	if (monitor->opened && monitor->opening.dotlock.st_ino != 0)
+		(void)dotlock_touch(&monitor->opening);
+}
+
 /* Answers until the child is gone; returns its wait status. */
 static int
 serve_child(struct monitor *monitor, uint64_t limit)
 {
-	uint64_t deadline;
+	uint64_t touch = clock_now() + DOTLOCK_TOUCH_MS, deadline;
 	int status = 0;
 	bool going = true;
 
 	while (going) {
-		deadline = clock_now() + DOTLOCK_TOUCH_MS;
-		if (limit != 0 && limit < deadline)
-			deadline = limit;
+		if (clock_now() >= touch) {
+			touch_dotlock(monitor);
+			touch = clock_now() + DOTLOCK_TOUCH_MS;
+		}
+		deadline = limit != 0 && limit < touch ? limit : touch;
 		switch (monitor_await(monitor, monitor->pair, deadline)) {
 		case WAKE_READY:
 			going = serve_one(monitor);
 			break;
 		case WAKE_LATE:
-			if (monitor->opened && monitor->opening.dotlock.st_ino != 0)
-				(void)dotlock_touch(&monitor->opening);
 			going = limit == 0 || clock_now() < limit;
 			break;
 		default:

@@ -70,7 +70,7 @@ static void
 fail_login(struct monitor *monitor, uint64_t received, enum auth_result result)
 {
 	uint64_t delay = monitor->setup->config->auth.failure_delay_ms;
-	uint64_t reply_at = received + delay;
+	uint64_t reply_at = received + delay + 1; /* the clock cuts to whole ms */
 
 	while (delay > 0 && reply_at < clock_now())
 		reply_at += delay;
