@@ -14,9 +14,11 @@ case $piece in
 *.py) timeout "$limit" /usr/bin/python3 "$piece" ;;
 *.sh) timeout "$limit" sh "$piece" "$out" ;;
 */fuzz/*) timeout "$limit" sh tests/lib/replay.sh "$out" "$piece" ;;
+# cmocka calls a skipped test "not ok N # SKIP name"
 *) CMOCKA_MESSAGE_OUTPUT=tap timeout "$limit" "$piece" ;;
 esac >"$tap" 2>&1 </dev/null
 status=$?
+sed -i 's/^not \(ok [0-9]* # SKIP \)/\1/' "$tap"
 
 # A piece that fell silent did not pass: its plan and its exit status must
 # agree with its verdicts.
