@@ -26,6 +26,7 @@ enum config_target { TARGET_AUTO, TARGET_SYSLOG, TARGET_STDERR };
 struct config {
 	struct {
 		char *pop3;  /* blank-separated addresses */
+		char *proxy_networks; /* blank-separated networks */
 		char *pop3s; /* the same, TLS from the first octet */
 	} listen;
 	struct {
@@ -65,6 +66,9 @@ struct config {
 		uint64_t tls_timeout_ms;
 		uint64_t max;
 		uint64_t max_per_address;
+		unsigned utf8; /* 0 off, 1 on */
+		uint64_t login_delay_ms; /* 0: none */
+		char *expire; /* "NEVER", or days */
 	} session;
 	struct {
 		unsigned target; /* enum config_target */

@@ -25,6 +25,8 @@ enum ipc_type {
 	IPC_UNDOTLOCK,       /* session: struct ipc_plain; no reply */
 	IPC_SET_ASIDE,       /* session: struct ipc_plain */
 	IPC_SET_ASIDE_REPLY, /* monitor: struct ipc_plain, value 0 + a descriptor */
+	IPC_PROXY,         /* session: struct ipc_proxy, once, before anything else */
+	IPC_PROXY_REPLY,   /* monitor: struct ipc_plain, value 0: go on */
 	IPC_NOTE,            /* session: struct ipc_plain, value enum ipc_note */
 	IPC_END,             /* session: struct ipc_end, the last one */
 	IPC_END_REPLY,       /* monitor: struct ipc_plain; it has let go */
@@ -39,6 +41,7 @@ enum ipc_result {
 	IPC_RESULT_DENIED,      /* one answer for every fault of the credentials */
 	IPC_RESULT_IN_USE,      /* another session; holder is set */
 	IPC_RESULT_BUSY,        /* locked by another program */
+	IPC_RESULT_DELAYED,     /* too soon after the last login */
 	IPC_RESULT_UNSUITABLE,  /* not a plain file of the account: [SYS/PERM] */
 	IPC_RESULT_UNAVAILABLE, /* folder missing, system trouble: [SYS/TEMP] */
 	IPC_RESULTS
@@ -65,6 +68,12 @@ enum ipc_end_reason {
 struct ipc_plain {
 	uint32_t type, value;
 	char text[IPC_NAME_MAX];
+};
+
+/* The client's address as a trusted proxy told it. */
+struct ipc_proxy {
+	uint32_t type, known; /* not known: the proxy speaks for itself */
+	unsigned char address[16]; /* network.h */
 };
 
 struct ipc_login {
@@ -101,6 +110,7 @@ struct ipc_end {
 union ipc_message {
 	uint32_t type;
 	struct ipc_plain plain;
+	struct ipc_proxy proxy;
 	struct ipc_login login;
 	struct ipc_login_reply login_reply;
 	struct ipc_opened opened;

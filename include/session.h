@@ -50,6 +50,7 @@ struct session_setup {
 	int pair; /* to the monitor */
 	pid_t monitor;
 	bool local;             /* the peer is loopback, or no socket */
+	bool proxy;   /* a PROXY header comes first */
 	bool tls_now;           /* TLS from the first octet */
 	struct ssl_ctx_st *tls; /* NULL: no TLS; borrowed */
 	char sid[SESSION_SID_MAX];

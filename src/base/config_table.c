@@ -42,14 +42,8 @@ static const char *const protocol_words[] = {
     [PROTOCOL_TLS12] = "TLSv1.2", [PROTOCOL_TLS13] = "TLSv1.3", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 
-static const char no_proxy[] =
-    "this version does not speak the PROXY protocol; remove this setting";
 static const char no_sasl[] =
     "this version has no SASL mechanisms; remove this setting";
-static const char no_utf8[] = "this version has no UTF8 command; set it to off";
-static const char no_delay[] = "this version has no LOGIN-DELAY; set it to 0";
-static const char no_expire[] =
-    "this version does not announce EXPIRE; set it to never";
 static const char only_native[] =
     "this version has one kind of unique-id; set it to native";
 
@@ -58,7 +52,7 @@ const struct config_row config_rows[] = {
 	{"listen", "pop3", &config_addresses, "*:110", FIELD(listen.pop3)},
 	/* empty, not set: *:995 where there is a certificate, see config_load() */
 	{"listen", "pop3s", &config_addresses, "", FIELD(listen.pop3s)},
-	{"listen", "proxy_networks", &config_any, "", .later = no_proxy},
+	{"listen", "proxy_networks", &config_networks, "", FIELD(listen.proxy_networks)},
 
 	{"server", "user", &config_name, "poplar", FIELD(server.user)},
 	{"server", "state_dir", &config_path, "/var/lib/poplar", FIELD(server.state_dir)},
@@ -111,10 +105,11 @@ const struct config_row config_rows[] = {
 	{"session", "max", &config_number, "1000", FIELD(session.max), 1, 100000},
 	{"session", "max_per_address", &config_number, "20",
 	    FIELD(session.max_per_address), 1, 100000},
-	{"session", "utf8", &config_word, "off", .words = switch_words, .later = no_utf8},
-	{"session", "login_delay", &config_time, "0", .max = MINUTES(24 * 60),
-	    .later = no_delay},
-	{"session", "expire", &config_any, "never", .later = no_expire},
+	{"session", "utf8", &config_word, "off", FIELD(session.utf8),
+	    .words = switch_words},
+	{"session", "login_delay", &config_time, "0", FIELD(session.login_delay_ms),
+	    0, MINUTES(24 * 60)},
+	{"session", "expire", &config_expire, "never", FIELD(session.expire)},
 
 	{"log", "target", &config_word, "auto", FIELD(log.target), .words = target_words},
 	{"log", "level", &config_word, "info", FIELD(log.level), .words = level_words},

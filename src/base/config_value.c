@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "network.h"
 #include "text.h"
 
 static const struct config_unit no_units[] = {
@@ -110,6 +111,39 @@ parse_addresses(
 		    "\"%.*s\" is no address; write host:port, [v6]:port or *:port",
 		    (int)strcspn(text, CONFIG_BLANKS), text);
 	return true;
+}
+
+static bool
+parse_networks(
+    const struct config_row *row, const char *text, struct config_value *value)
+{
+	struct network network;
+	int found;
+
+	(void)row;
+	value->text = text;
+	while ((found = network_next(&text, &network)) == 1)
+		continue;
+	if (found == -1)
+		return refuse(value,
+		    "\"%.*s\" is no network; write an address or address/bits, with "
+		    "no bit set behind the network's",
+		    (int)strcspn(text, CONFIG_BLANKS), text);
+	return true;
+}
+
+/* RFC 2449 section 6.7. */
+static bool
+parse_expire(
+    const struct config_row *row, const char *text, struct config_value *value)
+{
+	uint64_t days;
+
+	(void)row;
+	value->text = text;
+	if (strcmp(text, "never") == 0 || text_number(text, 36500, &days))
+		return true;
+	return refuse(value, "\"%s\" is no time; write never, or days", text);
 }
 
 static bool
@@ -263,6 +297,8 @@ const struct config_type
     config_name = {CONFIG_TEXT, parse_name, NULL, 0, NULL},
     config_host = {CONFIG_TEXT, parse_host, NULL, 0, NULL},
     config_addresses = {CONFIG_TEXT, parse_addresses, NULL, 0, NULL},
+    config_networks = {CONFIG_TEXT, parse_networks, NULL, 0, NULL},
+    config_expire = {CONFIG_TEXT, parse_expire, NULL, 0, NULL},
     config_template = {CONFIG_TEXT, parse_template, NULL, 0, NULL},
     config_word = {CONFIG_WORD, parse_word, NULL, 0, NULL},
     config_words = {CONFIG_TEXT, parse_words, NULL, 0, NULL},

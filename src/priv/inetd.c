@@ -30,6 +30,8 @@ describe(struct monitor_setup *setup, struct peer *peer)
 		from.ss_family = AF_UNSPEC;
 	peer_describe(&from, peer);
 	setup->local = peer->local;
+	setup->proxy =
+	    network_list_holds(setup->config->listen.proxy_networks, peer->ip);
 	strlcpy(setup->address, peer->address, sizeof(setup->address));
 }
 

@@ -35,11 +35,13 @@ bool
 limits_admit(
     const struct config *config, struct table *table, const struct peer *peer)
 {
+	unsigned char source[NETWORK_OCTETS];
 	struct row *oldest;
 	char text[128];
 
-	if (!peer->local && config->session.max_per_address != 0 &&
-	    table_from(table, peer->source) >= config->session.max_per_address) {
+	peer_source(peer->ip, source);
+	if (!peer->local && !peer->proxy && config->session.max_per_address != 0 &&
+	    table_from(table, source) >= config->session.max_per_address) {
 		snprintf(text, sizeof(text),
 		    "too many connections from your address "
 		    "(session.max_per_address = %llu)",

@@ -13,7 +13,7 @@
 /*
  * Whether a new connection may be served. Over session.max the oldest one
  * that has not logged in is told to go; without such a one, or over
- * session.max_per_address (loopback is exempt), the new one is refused with a
+ * session.max_per_address (loopback and proxies are exempt), the new one is refused with a
  * line that names the limit, and closed.
  */
 bool limits_admit(

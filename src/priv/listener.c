@@ -105,6 +105,7 @@ become_monitor(struct listener *listener, const struct peer *peer, struct row *r
 	setup.row = row;
 	setup.local = peer->local;
 	setup.tls_now = peer->tls;
+	setup.proxy = peer->proxy;
 	strlcpy(setup.address, peer->address, sizeof(setup.address));
 	peer_tune(peer->fd);
 	_exit(monitor_run(&setup));
@@ -132,8 +133,8 @@ serve(struct listener *listener, const struct peer *peer)
 		limits_refuse(peer, "no process left on the server");
 		return;
 	}
-	memcpy(row->source, peer->source, sizeof(row->source));
-	row->exempt = peer->local;
+	peer_source(peer->ip, row->source);
+	row->exempt = peer->local || peer->proxy;
 	row->accepted = clock_now();
 	row->pid = pid;
 	close(peer->fd);
@@ -162,6 +163,8 @@ accept_some(struct listener *listener, int fd, bool tls)
 		peer_describe(&from, &peer);
 		peer.fd = client;
 		peer.tls = tls;
+		peer.proxy = network_list_holds(
+		    listener->serving.config->listen.proxy_networks, peer.ip);
 		serve(listener, &peer);
 	}
 }

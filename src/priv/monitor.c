@@ -89,6 +89,7 @@ start(struct monitor *monitor, const struct monitor_setup *setup)
 	monitor->setup = setup;
 	monitor->pair = -1;
 	monitor->life = setup->life;
+	strlcpy(monitor->address, setup->address, sizeof(monitor->address));
 	monitor->started = clock_now();
 	monitor->phase = PHASE_LOGIN;
 	snprintf(monitor->sid, sizeof(monitor->sid), "%08x", arc4random());
@@ -143,6 +144,7 @@ describe_session(const struct monitor *monitor, struct session_setup *session)
 	session->pair = FD_PAIR;
 	session->monitor = getppid();
 	session->local = setup->local;
+	session->proxy = setup->proxy;
 	session->tls_now = setup->tls_now;
 	session->tls = setup->tls;
 	strlcpy(session->sid, monitor->sid, sizeof(session->sid));

@@ -21,6 +21,7 @@ struct monitor_setup {
 	struct table *table; /* NULL without a listener */
 	struct row *row;
 	bool local;                        /* the peer is loopback, or no socket */
+	bool proxy;                        /* a PROXY header comes first */
 	bool tls_now;                      /* TLS from the first octet */
 	struct ssl_ctx_st *tls;            /* NULL: no TLS; borrowed */
 	bool apop;                         /* some user has an APOP secret */

@@ -4,9 +4,7 @@
  */
 #include "peer.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -17,44 +15,35 @@
 #define KEEPALIVE_TRIES 4
 #define UNACKNOWLEDGED_MS 120000
 
-static void
-describe_v4(struct in_addr v4, struct peer *peer)
+void
+peer_source(
+    const unsigned char ip[NETWORK_OCTETS], unsigned char source[NETWORK_OCTETS])
 {
-	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+	const struct in6_addr *v6 = (const struct in6_addr *)(const void *)ip;
 
-	memcpy(peer->source, mapped, sizeof(mapped));
-	memcpy(peer->source + sizeof(mapped), &v4, sizeof(v4));
-	peer->local = (ntohl(v4.s_addr) >> 24) == IN_LOOPBACKNET;
-	inet_ntop(AF_INET, &v4, peer->address, sizeof(peer->address));
-}
-
-static void
-describe_v6(const struct sockaddr_in6 *v6, struct peer *peer)
-{
-	struct in_addr v4;
-
-	if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-		memcpy(&v4, v6->sin6_addr.s6_addr + 12, sizeof(v4));
-		describe_v4(v4, peer);
-		return;
-	}
-	memcpy(peer->source, &v6->sin6_addr, 8);
-	peer->local = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-	inet_ntop(AF_INET6, &v6->sin6_addr, peer->address, sizeof(peer->address));
+	memcpy(source, ip, NETWORK_OCTETS);
+	if (!IN6_IS_ADDR_V4MAPPED(v6))
+		memset(source + NETWORK_OCTETS / 2, 0, NETWORK_OCTETS / 2);
 }
 
 void
 peer_describe(const struct sockaddr_storage *from, struct peer *peer)
 {
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
+
 	memset(peer, 0, sizeof(*peer));
 	if (from->ss_family == AF_INET) {
-		describe_v4(((const struct sockaddr_in *)from)->sin_addr, peer);
+		network_map_v4(peer->ip, (const unsigned char *)&v4->sin_addr);
 	} else if (from->ss_family == AF_INET6) {
-		describe_v6((const struct sockaddr_in6 *)from, peer);
+		memcpy(peer->ip, &v6->sin6_addr, sizeof(peer->ip));
 	} else {
 		peer->local = true;
 		strlcpy(peer->address, "local", sizeof(peer->address));
+		return;
 	}
+	peer->local = network_is_loopback(peer->ip);
+	network_print(peer->ip, peer->address, sizeof(peer->address));
 }
 
 void

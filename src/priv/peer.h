@@ -7,19 +7,25 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "network.h"
 #include "session.h"
 
 struct peer {
-	int fd;   /* set by whoever accepted it */
-	bool tls; /* from the first octet; likewise */
+	int fd;     /* set by whoever accepted it */
+	bool tls;   /* from the first octet; likewise */
+	bool proxy; /* in listen.proxy_networks; likewise */
 	char
 	    address[SESSION_ADDRESS_MAX]; /* printable; "local" without a network */
-	unsigned char source[16]; /* what is counted: an IPv6 /64, a mapped IPv4 */
-	bool local;               /* loopback, or no network */
+	unsigned char ip[NETWORK_OCTETS]; /* all zero without a network */
+	bool local; /* loopback, or no network */
 };
 
 /* Describes an address as accept(2) or getpeername(2) gives it. */
 void peer_describe(const struct sockaddr_storage *from, struct peer *peer);
+
+/* What max_per_address counts: an IPv4 address, or an IPv6 /64. */
+void peer_source(
+    const unsigned char ip[NETWORK_OCTETS], unsigned char source[NETWORK_OCTETS]);
 
 /*
  * A client's socket: not blocking, no Nagle delay, keepalive after 60 s, dead

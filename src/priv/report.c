@@ -87,7 +87,7 @@ report_login(const struct monitor *monitor, const struct ipc_opened *opened)
 	log_info("sid=%s user=%s ip=%s proto=%s tls=%s auth=%s login=ok msgs=%u "
 	         "octets=%llu new=%u scan=%s scan_ms=%.1f",
 	    monitor->sid, log_safe(user, sizeof(user), monitor->user),
-	    monitor->setup->address, proto_name(monitor), tls_name(monitor),
+	    monitor->address, proto_name(monitor), tls_name(monitor),
 	    mech_name(monitor), opened->messages,
 	    (unsigned long long)opened->octets, opened->fresh,
 	    opened->scan < sizeof(scans) / sizeof(scans[0]) ? scans[opened->scan]
@@ -106,10 +106,9 @@ report_refusal(const struct monitor *monitor, const char *reason,
 
 	(quiet ? log_debug : log_info)("sid=%s ip=%s proto=%s tls=%s auth=%s "
 	                               "login=fail reason=%s%s%s%s user=%s",
-	    monitor->sid, monitor->setup->address, proto_name(monitor),
-	    tls_name(monitor), mech_name(monitor), reason,
-	    detail[0] != '\0' ? " detail=\"" : "", detail,
-	    detail[0] != '\0' ? "\"" : "",
+	    monitor->sid, monitor->address, proto_name(monitor), tls_name(monitor),
+	    mech_name(monitor), reason, detail[0] != '\0' ? " detail=\"" : "",
+	    detail, detail[0] != '\0' ? "\"" : "",
 	    log_safe(user, sizeof(user), monitor->user));
 }
 
@@ -125,7 +124,7 @@ report_visit(const struct monitor *monitor, const char *reason)
 {
 	(monitor->failures > 0 ? log_info : log_debug)(
 	    "sid=%s ip=%s end=%s failures=%u t=%.1f", monitor->sid,
-	    monitor->setup->address, reason, monitor->failures, seconds(monitor));
+	    monitor->address, reason, monitor->failures, seconds(monitor));
 }
 
 void
@@ -148,7 +147,7 @@ report_end(const struct monitor *monitor, const struct ipc_end *end)
 	log_info("sid=%s user=%s ip=%s end=%s retr=%u/%llu top=%u/%llu dele=%u%s "
 	         "left=%u octets_left=%llu%s t=%.1f",
 	    monitor->sid, log_safe(user, sizeof(user), monitor->user),
-	    monitor->setup->address, reason, end->retr,
+	    monitor->address, reason, end->retr,
 	    (unsigned long long)end->retr_octets, end->top,
 	    (unsigned long long)end->top_octets, end->dele, pending, end->left,
 	    (unsigned long long)end->octets_left, update, seconds(monitor));
@@ -165,7 +164,7 @@ report_death(const struct monitor *monitor, int status)
 
 	log_error("sid=%s user=%s ip=%s end=error session died of %s %d, t=%.1f",
 	    monitor->sid, log_safe(user, sizeof(user), monitor->user),
-	    monitor->setup->address, WIFSIGNALED(status) ? "signal" : "exit code",
+	    monitor->address, WIFSIGNALED(status) ? "signal" : "exit code",
 	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
 	    seconds(monitor));
 }
@@ -179,13 +178,12 @@ report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
 	if (note == IPC_NOTE_CLEARTEXT)
 		log_info("sid=%s ip=%s proto=%s tls=- auth=PASS login=fail "
 		         "reason=cleartext user=%s",
-		    monitor->sid, monitor->setup->address, proto_name(monitor),
-		    user);
+		    monitor->sid, monitor->address, proto_name(monitor), user);
 	else if (note == IPC_NOTE_HANDSHAKE)
 		log_info("sid=%s ip=%s TLS handshake failed", monitor->sid,
-		    monitor->setup->address);
+		    monitor->address);
 	else if (note == IPC_NOTE_FOREIGN)
 		log_info(
 		    "sid=%s ip=%s TLS or another protocol on the plaintext port",
-		    monitor->sid, monitor->setup->address);
+		    monitor->sid, monitor->address);
 }

@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "delay.h"
 #include "log.h"
+#include "network.h"
+#include "peer.h"
 #include "report.h"
 #include "state.h"
 
@@ -132,7 +135,7 @@ open_patiently(struct monitor *monitor, const char *path)
 
 	for (;;) {
 		result = opening_open(config, &account, path, monitor->sid,
-		    monitor->setup->address, &monitor->opening);
+		    monitor->address, &monitor->opening);
 		monitor->opened = true;
 		if (result != OPENING_IN_USE || clock_now() >= deadline ||
 		    monitor_await(monitor, -1, clock_now() + IN_USE_RETRY_MS) ==
@@ -172,6 +175,14 @@ open_maildrop(struct monitor *monitor)
 		refuse_maildrop(monitor, result);
 		return;
 	}
+	if (!delay_permits(
+	        monitor->opening.state, config->session.login_delay_ms)) {
+		report_refusal(monitor, "delay", "", false);
+		set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
+		send_login_reply(monitor, IPC_RESULT_DELAYED);
+		monitor_let_go(monitor);
+		return;
+	}
 	remember_state(monitor);
 	set_phase(monitor, PHASE_OPENING, ROW_TRANSACTION);
 	send_login_reply(monitor, IPC_RESULT_OK);
@@ -184,7 +195,7 @@ authenticate(struct monitor *monitor, const struct ipc_login *login)
 	struct auth_request request = {
 	    .mech = login->mech,
 	    .stamp = monitor->stamp,
-	    .rhost = monitor->setup->address,
+	    .rhost = monitor->address,
 	};
 	struct auth_child child;
 	int begun;
@@ -201,6 +212,41 @@ authenticate(struct monitor *monitor, const struct ipc_login *login)
 	(void)monitor_await(monitor, child.ready, clock_now() + AUTH_LIMIT_MS);
 	auth_end(&child, monitor->child, &monitor->verdict);
 	return (enum auth_result)monitor->verdict.result;
+}
+
+/* Whether a proxy's client stays within max_per_address; counts it from now on. */
+static bool
+admit_source(struct monitor *monitor, const unsigned char *ip)
+{
+	const struct monitor_setup *setup = monitor->setup;
+
+	if (setup->row == NULL || network_is_loopback(ip))
+		return true;
+	peer_source(ip, setup->row->source);
+	setup->row->exempt = false;
+	return table_from(setup->table, setup->row->source) <=
+	       setup->config->session.max_per_address;
+}
+
+/* A claim, taken once, from a proxy that the configuration trusts. */
+static void
+answer_proxy(struct monitor *monitor, const union ipc_message *message)
+{
+	const struct ipc_proxy *proxy = &message->proxy;
+	bool admitted = monitor->setup->proxy && !monitor->introduced;
+
+	if (admitted && proxy->known) {
+		network_print(
+		    proxy->address, monitor->address, sizeof(monitor->address));
+		admitted = admit_source(monitor, proxy->address);
+		if (!admitted)
+			log_info("ip=%s refused: session.max_per_address = %llu",
+			    monitor->address,
+			    (unsigned long long)
+			        monitor->setup->config->session.max_per_address);
+	}
+	monitor->introduced = true;
+	send_plain(monitor, IPC_PROXY_REPLY, !admitted, NULL, 0);
 }
 
 static void
@@ -300,6 +346,7 @@ static const struct request {
 	unsigned phases; /* enum phase, or-ed */
 	void (*answer)(struct monitor *, const union ipc_message *);
 } requests[] = {
+    {IPC_PROXY,     PHASE_LOGIN,                              answer_proxy    },
     {IPC_LOGIN,     PHASE_LOGIN,                              answer_login    },
     {IPC_OPENED,    PHASE_OPENING | PHASE_RECOVERY,           answer_opened   },
     {IPC_DOTLOCK,   HOLDING,                                  answer_dotlock  },

@@ -30,7 +30,9 @@ struct monitor {
 	int life;      /* as in the setup, -1 once it has ended */
 	uint32_t stop; /* enum ipc_end_reason that was passed on; 0: none */
 	enum phase phase;
-	uint64_t started; /* clock_now() */
+	uint64_t started;                  /* clock_now() */
+	char address[SESSION_ADDRESS_MAX]; /* the setup's, or what a proxy told */
+	bool introduced;                   /* a proxy told */
 	unsigned attempts, failures;
 	uint32_t tls;  /* version on the wire, as the session says; 0: none */
 	uint32_t mech; /* of the last login */

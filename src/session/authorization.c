@@ -44,7 +44,7 @@ cleartext_allowed(const struct client *client)
 		rule =
 		    client->setup->tls != NULL ? CLEARTEXT_LOCAL : CLEARTEXT_ALWAYS;
 	return rule == CLEARTEXT_ALWAYS ||
-	       (rule == CLEARTEXT_LOCAL && client->setup->local);
+	       (rule == CLEARTEXT_LOCAL && client->local);
 }
 
 bool
@@ -84,7 +84,9 @@ run_stls(struct client *client, const struct args *args)
 		return client_end(client, IPC_END_ERROR, CLOSE);
 	}
 	client->user[0] = '\0';
-	stream_format(&client->stream, "+OK begin TLS\r\n");
+	client->utf8 = false;
+	client->language = &languages[0];
+	client_say(client, "+OK begin TLS");
 	(void)client_start_tls(client);
 	return GO_ON;
 }
@@ -133,21 +135,31 @@ open_maildrop(struct client *client)
 	}
 	tell_opened(client, MD_OK);
 	client_enter(client, TRANSACTION);
-	stream_format(&client->stream,
-	    "+OK %u messages (%llu octets), session %s\r\n",
+	client_say(client, "+OK %u messages (%llu octets), session %s",
 	    maildrop_live(client->maildrop),
 	    (unsigned long long)maildrop_octets(client->maildrop),
 	    client->setup->sid);
 	return GO_ON;
 }
 
+/* RFC 2449 section 8.1.1. */
+static unsigned
+delay_seconds(const struct client *client)
+{
+	return (unsigned)(client->setup->config->session.login_delay_ms / 1000);
+}
+
 static enum verdict
 refuse_login(struct client *client, const struct ipc_login_reply *reply)
 {
 	if (reply->result == IPC_RESULT_IN_USE)
-		stream_format(&client->stream,
-		    "-ERR [IN-USE] maildrop is locked by another session %s\r\n",
+		client_say(client,
+		    "-ERR [IN-USE] maildrop is locked by another session %s",
 		    reply->holder);
+	else if (reply->result == IPC_RESULT_DELAYED)
+		client_say(client,
+		    "-ERR [LOGIN-DELAY] log in at most every %u seconds",
+		    delay_seconds(client));
 	else
 		client_refuse(client, result_texts[reply->result]);
 	if (reply->result == IPC_RESULT_DENIED &&
@@ -184,7 +196,7 @@ run_user(struct client *client, const struct args *args)
 		    "[AUTH] no passwords over this connection; use TLS or APOP");
 	}
 	strlcpy(client->user, args->first, sizeof(client->user));
-	stream_format(&client->stream, "+OK send PASS\r\n");
+	client_say(client, "+OK send PASS");
 	return GO_ON;
 }
 

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "ipc.h"
+#include "language.h"
 #include "maildrop.h"
 #include "monitor_link.h"
 #include "session.h"
@@ -29,10 +30,13 @@ struct client {
 	const struct session_setup *setup;
 	struct stream stream;
 	struct monitor_link link;
-	enum state state;           /* written by client_enter() only */
-	enum ipc_end_reason reason; /* of the end; 0 until known */
-	char user[IPC_NAME_MAX];    /* of USER; empty without one */
-	unsigned failures;          /* failed logins */
+	enum state state;                /* written by client_enter() only */
+	enum ipc_end_reason reason;      /* of the end; 0 until known */
+	const struct language *language; /* of human texts: RFC 6856 section 3 */
+	bool local;                      /* the client is on this machine */
+	bool utf8;                       /* UTF8 was given */
+	char user[IPC_NAME_MAX];         /* of USER; empty without one */
+	unsigned failures;               /* failed logins */
 	unsigned long_lines;
 	struct maildrop *maildrop;    /* in TRANSACTION; else NULL */
 	struct md_fds fds;            /* ours, -1 where none */
@@ -53,7 +57,11 @@ void client_release(struct client *client);
 /* Turns the connection to TLS; false: it failed, and the stream has a fault. */
 bool client_start_tls(struct client *client);
 
-/* "-ERR text": one line, state unchanged. Always GO_ON. */
+/* One line of a reply, CRLF added, in the client's language (language.h). */
+void client_say(struct client *client, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* "-ERR text" likewise: one line, state unchanged. Always GO_ON. */
 enum verdict client_refuse(struct client *client, const char *text);
 
 #endif

@@ -19,9 +19,11 @@ static const struct command commands[] = {
     {"PASS", AUTHORIZATION, FORM_REST,          "PASS password, after USER", run_pass},
     {"APOP", AUTHORIZATION, FORM_TWO_WORDS,     "APOP name digest",          run_apop},
     {"STLS", AUTHORIZATION, FORM_NONE,          "STLS",                      run_stls},
+    {"UTF8", AUTHORIZATION, FORM_NONE,          "UTF8",                      run_utf8},
     {"CAPA", BOTH,          FORM_NONE,          "CAPA",                      run_capa},
     {"QUIT", BOTH,          FORM_NONE,          "QUIT",                      run_quit},
     {"RPOP", BOTH,          FORM_REST,          "RPOP name",                 run_rpop},
+    {"LANG", BOTH,          FORM_MAYBE_NAME,    "LANG [language]",           run_lang},
     {"STAT", TRANSACTION,   FORM_NONE,          "STAT",                      run_stat},
     {"LIST", TRANSACTION,   FORM_MAYBE_MESSAGE, "LIST [message-number]",     run_list},
     {"UIDL", TRANSACTION,   FORM_MAYBE_MESSAGE, "UIDL [message-number]",     run_uidl},
@@ -39,6 +41,7 @@ static const struct {
 } words_of[FORMS] = {
     [FORM_NONE] = {0, 0},
     [FORM_NAME] = {1, 1},
+    [FORM_MAYBE_NAME] = {0, 1},
     [FORM_TWO_WORDS] = {2, 2},
     [FORM_MESSAGE] = {1, 1},
     [FORM_MAYBE_MESSAGE] = {0, 1},
@@ -59,7 +62,7 @@ find(const char *line, size_t length)
 static enum verdict
 refuse_usage(struct client *client, const struct command *command)
 {
-	stream_format(&client->stream, "-ERR usage: %s\r\n", command->usage);
+	client_say(client, "-ERR usage: %s", command->usage);
 	return GO_ON;
 }
 
@@ -91,14 +94,13 @@ take_message(struct client *client, const char *word, uint32_t *messagep)
 
 	if (!text_number(word, UINT32_MAX, &number) || number == 0 ||
 	    number > count) {
-		stream_format(&client->stream,
-		    "-ERR no such message, only %u messages in maildrop\r\n",
-		    count);
+		client_say(client,
+		    "-ERR no such message, only %u messages in maildrop", count);
 		return false;
 	}
 	if (maildrop_is_deleted(client->maildrop, (uint32_t)number)) {
-		stream_format(&client->stream,
-		    "-ERR message %u already deleted\r\n", (uint32_t)number);
+		client_say(
+		    client, "-ERR message %u already deleted", (uint32_t)number);
 		return false;
 	}
 	*messagep = (uint32_t)number;

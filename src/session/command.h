@@ -13,6 +13,7 @@
 enum form {
 	FORM_NONE,          /* nothing */
 	FORM_NAME,          /* one word of 1 to 255 octets */
+	FORM_MAYBE_NAME,    /* likewise, or nothing */
 	FORM_TWO_WORDS,     /* a name and a digest */
 	FORM_REST,          /* every octet after the first blank, 1 to 255 */
 	FORM_MESSAGE,       /* a live message */
@@ -45,6 +46,7 @@ enum verdict command_run(struct client *client, char *line, size_t length);
 enum verdict run_user(struct client *client, const struct args *args);
 enum verdict run_pass(struct client *client, const struct args *args);
 enum verdict run_stls(struct client *client, const struct args *args);
+enum verdict run_utf8(struct client *client, const struct args *args);
 enum verdict run_apop(struct client *client, const struct args *args);
 
 /* Handlers of TRANSACTION, in transaction.c. */
@@ -61,10 +63,20 @@ enum verdict run_last(struct client *client, const struct args *args);
 /* Handlers of more than one state, in common.c. */
 enum verdict run_quit(struct client *client, const struct args *args);
 enum verdict run_capa(struct client *client, const struct args *args);
+enum verdict run_lang(struct client *client, const struct args *args);
 enum verdict run_rpop(struct client *client, const struct args *args);
 
 /* Whether a password may come over this connection (auth.cleartext). */
 bool cleartext_allowed(const struct client *client);
+
+/* Whether UTF8 is offered (session.utf8). */
+bool utf8_offered(const struct client *client);
+
+/*
+ * Whether a message may be sent in the client's mode (RFC 6856 section 2). An
+ * error of the maildrop is returned.
+ */
+enum md_error utf8_permits(struct client *client, uint32_t message, bool *permitsp);
 
 /* Whether STLS would be obeyed: there is a certificate, and no TLS yet. */
 bool stls_allowed(const struct client *client);

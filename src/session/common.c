@@ -17,31 +17,65 @@ static const char *const update_texts[MD_ERRORS] = {
     [MD_REFUSED] = "maildrop folder does not permit what the server needs",
 };
 
-/* The capabilities, in the order they are listed. */
+/* RFC 2449 section 6.5: where it holds for every user alike, in seconds. */
+static void
+put_login_delay(struct client *client)
+{
+	client_say(client, "LOGIN-DELAY %llu",
+	    (unsigned long long)client->setup->config->session.login_delay_ms /
+	        1000);
+}
+
+static bool
+has_login_delay(const struct client *client)
+{
+	return client->setup->config->session.login_delay_ms > 0;
+}
+
+/* RFC 2449 section 6.7: announced only; something else removes old mail. */
+static void
+put_expire(struct client *client)
+{
+	const char *days = client->setup->config->session.expire;
+
+	client_say(
+	    client, "EXPIRE %s", strcmp(days, "never") == 0 ? "NEVER" : days);
+}
+
+/* The capabilities, in the order they are listed: a line, or what writes it. */
 static const struct capability {
 	const char *line;
 	bool (*holds)(const struct client *client); /* NULL: always */
+	void (*put)(struct client *client);
 } capabilities[] = {
-    {"TOP",                                   NULL             },
-    {"USER",                                  cleartext_allowed},
-    {"STLS",                                  stls_allowed     },
-    {"UIDL",                                  NULL             },
-    {"RESP-CODES",                            NULL             },
-    {"AUTH-RESP-CODE",                        NULL             },
-    {"PIPELINING",                            NULL             },
-    {"IMPLEMENTATION Poplar-" POPLAR_VERSION, NULL             },
+    {"TOP",                                   NULL,              NULL           },
+    {"USER",                                  cleartext_allowed, NULL           },
+    {"STLS",                                  stls_allowed,      NULL           },
+    {"UIDL",                                  NULL,              NULL           },
+    {"RESP-CODES",                            NULL,              NULL           },
+    {"AUTH-RESP-CODE",                        NULL,              NULL           },
+    {"PIPELINING",                            NULL,              NULL           },
+    {"LANG",                                  NULL,              NULL           },
+    {"UTF8",                                  utf8_offered,      NULL           },
+    {NULL,                                    has_login_delay,   put_login_delay},
+    {NULL,                                    NULL,              put_expire     },
+    {"IMPLEMENTATION Poplar-" POPLAR_VERSION, NULL,              NULL           },
 };
 
 enum verdict
 run_capa(struct client *client, const struct args *args)
 {
+	const struct capability *row = capabilities;
+
 	(void)args;
 	stream_put(&client->stream, "+OK\r\n", 5);
-	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]);
-	     i++) {
-		if (capabilities[i].holds == NULL || capabilities[i].holds(client))
-			stream_format(
-			    &client->stream, "%s\r\n", capabilities[i].line);
+	for (; row < capabilities + sizeof(capabilities) / sizeof(*row); row++) {
+		if (row->holds != NULL && !row->holds(client))
+			continue;
+		if (row->put != NULL)
+			row->put(client);
+		else
+			client_say(client, "%s", row->line);
 	}
 	stream_put(&client->stream, ".\r\n", 3);
 	return GO_ON;
@@ -83,16 +117,14 @@ update(struct client *client)
 	client_release(client);
 	link_end(&client->link, &client->tally);
 	if (error != MD_OK)
-		stream_format(&client->stream,
-		    "-ERR [SYS/TEMP] %s, nothing deleted\r\n",
+		client_say(client, "-ERR [SYS/TEMP] %s, nothing deleted",
 		    update_texts[error] != NULL ? update_texts[error]
 		                                : "the server's disk failed");
 	else if (left == 0)
-		stream_format(
-		    &client->stream, "+OK Poplar signing off (maildrop empty)\r\n");
+		client_say(client, "+OK Poplar signing off (maildrop empty)");
 	else
-		stream_format(&client->stream,
-		    "+OK Poplar signing off (%u messages left)\r\n", left);
+		client_say(
+		    client, "+OK Poplar signing off (%u messages left)", left);
 	return CLOSE;
 }
 
@@ -109,6 +141,6 @@ run_quit(struct client *client, const struct args *args)
 		return GO_ON;
 	if (client->state == TRANSACTION)
 		return update(client);
-	stream_format(&client->stream, "+OK Poplar signing off\r\n");
+	client_say(client, "+OK Poplar signing off");
 	return client_end(client, IPC_END_QUIT, CLOSE);
 }

@@ -86,6 +86,23 @@ link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
 	return true;
 }
 
+bool
+link_proxy(struct monitor_link *link, const unsigned char *address)
+{
+	struct ipc_proxy proxy = {.type = IPC_PROXY, .known = address != NULL};
+	union ipc_message message;
+	int fds[IPC_FDS_MAX];
+	size_t count;
+
+	if (address != NULL)
+		memcpy(proxy.address, address, sizeof(proxy.address));
+	if (ipc_send(link->fd, &proxy, sizeof(proxy), NULL, 0) == -1 ||
+	    !receive(link, IPC_PROXY_REPLY, &message, fds, &count))
+		return false;
+	close_all(fds, count);
+	return message.plain.value == 0;
+}
+
 void
 link_opened(struct monitor_link *link, const struct ipc_opened *opened)
 {

@@ -27,6 +27,12 @@ struct monitor_link {
 bool link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
     const char *secret, struct ipc_login_reply *reply, struct md_fds *fds);
 
+/*
+ * Tells the client's address that a proxy claims; NULL: it speaks for itself.
+ * False: too many connections from there, or the monitor is gone.
+ */
+bool link_proxy(struct monitor_link *link, const unsigned char *address);
+
 /* Tells how maildrop_open() went. */
 void link_opened(struct monitor_link *link, const struct ipc_opened *opened);
 

@@ -3,16 +3,22 @@
  * handler's verdict, an action. Runs as the session's user, sandboxed from
  * the first line of session_serve() on.
  */
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "log.h"
+#include "proxy.h"
 #include "sandbox.h"
 
 /* Lines over the limit that a client may send (faults: it closes at the third). */
 #define LONG_LINES_MAX 3
+
+/* How long a proxy may take for its header. */
+#define PROXY_WAIT_MS 3000
 
 enum verdict
 client_end(struct client *client, enum ipc_end_reason reason, enum verdict verdict)
@@ -43,10 +49,21 @@ client_release(struct client *client)
 	client->fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
 }
 
+void
+client_say(struct client *client, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	stream_vformat(&client->stream, language_text(client->language, fmt), ap);
+	va_end(ap);
+	stream_put(&client->stream, "\r\n", 2);
+}
+
 enum verdict
 client_refuse(struct client *client, const char *text)
 {
-	stream_format(&client->stream, "-ERR %s\r\n", text);
+	client_say(client, "-ERR %s", language_text(client->language, text));
 	return GO_ON;
 }
 
@@ -116,10 +133,10 @@ static void
 greet(struct client *client)
 {
 	if (client->setup->stamp[0] != '\0')
-		stream_format(&client->stream, "+OK POP3 server ready %s\r\n",
-		    client->setup->stamp);
+		client_say(
+		    client, "+OK POP3 server ready %s", client->setup->stamp);
 	else
-		stream_format(&client->stream, "+OK POP3 server ready\r\n");
+		client_say(client, "+OK POP3 server ready");
 }
 
 /* Tells the monitor how the session ended, unless QUIT did so already. */
@@ -143,13 +160,55 @@ finish(struct client *client)
 	link_end(&client->link, tally);
 }
 
+/*
+ * A trusted proxy's header, octet for octet, so that what follows it is still
+ * unread for TLS. Without a good one in time the connection ends.
+ */
+static bool
+take_proxy(struct client *client)
+{
+	const uint64_t deadline = clock_now() + PROXY_WAIT_MS;
+	struct channel *channel = &client->stream.channel;
+	struct proxy_header header = {.need = 1};
+	enum proxy_result result = PROXY_MORE;
+	char octets[PROXY_MAX];
+	size_t length = 0, n;
+
+	while (result == PROXY_MORE) {
+		if (channel_read(channel, octets + length, header.need, deadline,
+		        &n) != CHANNEL_DONE)
+			return false;
+		length += n;
+		result = proxy_parse(octets, length, &header);
+	}
+	if (result == PROXY_BAD)
+		return false;
+	if (header.known)
+		client->local = network_is_loopback(header.address);
+	if (link_proxy(&client->link, header.known ? header.address : NULL))
+		return true;
+	client_refuse(client, "[SYS/TEMP] too many connections from your address");
+	return false;
+}
+
+/* What comes before the first command; false: the connection is to end. */
+static bool
+begin(struct client *client)
+{
+	if (client->setup->proxy && !take_proxy(client)) {
+		client_end(client, IPC_END_ERROR, CLOSE);
+		return false;
+	}
+	if (!client->setup->tls_now || client_start_tls(client))
+		greet(client);
+	return true;
+}
+
 static void
 serve(struct client *client)
 {
-	enum verdict verdict = GO_ON;
+	enum verdict verdict = begin(client) ? GO_ON : CLOSE;
 
-	if (!client->setup->tls_now || client_start_tls(client))
-		greet(client);
 	while (verdict == GO_ON)
 		verdict = next(client);
 	finish(client);
@@ -170,6 +229,8 @@ session_serve(const struct session_setup *setup)
 		_exit(EXIT_FAILURE);
 	client->setup = setup;
 	client->state = AUTHORIZATION;
+	client->language = &languages[0];
+	client->local = setup->local;
 	client->fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
 	client->link.fd = setup->pair;
 	client->tally.type = IPC_END;

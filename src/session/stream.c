@@ -114,15 +114,12 @@ stream_put(struct stream *stream, const char *text, size_t length)
 }
 
 void
-stream_format(struct stream *stream, const char *fmt, ...)
+stream_vformat(struct stream *stream, const char *fmt, va_list ap)
 {
 	char text[STREAM_LINE_MAX];
-	va_list ap;
 	int n;
 
-	va_start(ap, fmt);
 	n = vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	if (n > 0)
 		stream_put(stream, text,
 		    (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);

@@ -5,6 +5,7 @@
 #ifndef POPLAR_SESSION_STREAM_H
 #define POPLAR_SESSION_STREAM_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,8 +56,8 @@ enum stream_event stream_line(struct stream *stream, char **linep, size_t *lengt
 
 /* Adds to the output; sends when the buffer is full. */
 void stream_put(struct stream *stream, const char *text, size_t length);
-void stream_format(struct stream *stream, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+void stream_vformat(struct stream *stream, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 
 /* Room for at least want octets (at most STREAM_OUT_SIZE) at *roomp. */
 char *stream_room(struct stream *stream, size_t want, size_t *roomp);

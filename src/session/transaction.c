@@ -32,8 +32,7 @@ enum verdict
 run_stat(struct client *client, const struct args *args)
 {
 	(void)args;
-	stream_format(&client->stream, "+OK %u %llu\r\n",
-	    maildrop_live(client->maildrop),
+	client_say(client, "+OK %u %llu", maildrop_live(client->maildrop),
 	    (unsigned long long)maildrop_octets(client->maildrop));
 	return GO_ON;
 }
@@ -87,7 +86,7 @@ enum verdict
 run_list(struct client *client, const struct args *args)
 {
 	if (args->message == 0)
-		stream_format(&client->stream, "+OK %u messages (%llu octets)\r\n",
+		client_say(client, "+OK %u messages (%llu octets)",
 		    maildrop_live(client->maildrop),
 		    (unsigned long long)maildrop_octets(client->maildrop));
 	return listing(client, args->message, list_value);
@@ -126,21 +125,30 @@ send_message(struct client *client, uint64_t *octetsp)
 	return GO_ON;
 }
 
-/* Verifies a message before its first octet; an -ERR ends the session. */
+/* Verifies a message before its first octet; false: it was refused. */
 static bool
 begin_message(
     struct client *client, uint32_t message, uint64_t lines, enum verdict *verdictp)
 {
-	enum md_error error = maildrop_read(client->maildrop, message, lines);
+	bool permitted = true;
+	enum md_error error = utf8_permits(client, message, &permitted);
 
+	*verdictp = GO_ON;
+	if (error == MD_OK && !permitted) {
+		client_refuse(client, "[UTF8] this message needs UTF8 mode; send "
+		                      "UTF8 before you log in");
+		return false;
+	}
+	if (error == MD_OK)
+		error = maildrop_read(client->maildrop, message, lines);
 	if (error == MD_OK)
 		return true;
 	client_refuse(client,
 	    error == MD_BUSY ? "[SYS/TEMP] maildrop is locked by another program"
 	                     : "[SYS/TEMP] maildrop was changed by another "
 	                       "program, log in again");
-	*verdictp =
-	    error == MD_BUSY ? GO_ON : client_end(client, IPC_END_ERROR, CLOSE);
+	if (error != MD_BUSY)
+		*verdictp = client_end(client, IPC_END_ERROR, CLOSE);
 	return false;
 }
 
@@ -151,7 +159,7 @@ run_retr(struct client *client, const struct args *args)
 
 	if (!begin_message(client, args->message, WIRE_WHOLE, &verdict))
 		return verdict;
-	stream_format(&client->stream, "+OK %llu octets\r\n",
+	client_say(client, "+OK %llu octets",
 	    (unsigned long long)maildrop_size(client->maildrop, args->message));
 	verdict = send_message(client, &client->tally.retr_octets);
 	client->tally.retr++;
@@ -167,7 +175,7 @@ run_top(struct client *client, const struct args *args)
 
 	if (!begin_message(client, args->message, args->lines, &verdict))
 		return verdict;
-	stream_put(&client->stream, "+OK top of message follows\r\n", 28);
+	client_say(client, "+OK top of message follows");
 	client->tally.top++;
 	return send_message(client, &client->tally.top_octets);
 }
@@ -177,7 +185,7 @@ run_dele(struct client *client, const struct args *args)
 {
 	if (maildrop_delete(client->maildrop, args->message) != MD_OK)
 		return client_refuse(client, "[SYS/PERM] maildrop is read-only");
-	stream_format(&client->stream, "+OK message %u deleted\r\n", args->message);
+	client_say(client, "+OK message %u deleted", args->message);
 	return GO_ON;
 }
 
@@ -187,8 +195,7 @@ run_rset(struct client *client, const struct args *args)
 	(void)args;
 	maildrop_undelete_all(client->maildrop);
 	client->last = client->last_at_login;
-	stream_format(&client->stream,
-	    "+OK maildrop has %u messages (%llu octets)\r\n",
+	client_say(client, "+OK maildrop has %u messages (%llu octets)",
 	    maildrop_live(client->maildrop),
 	    (unsigned long long)maildrop_octets(client->maildrop));
 	return GO_ON;
@@ -207,6 +214,6 @@ enum verdict
 run_last(struct client *client, const struct args *args)
 {
 	(void)args;
-	stream_format(&client->stream, "+OK %u\r\n", client->last);
+	client_say(client, "+OK %u", client->last);
 	return GO_ON;
 }
