@@ -173,6 +173,7 @@ lint:
 	clang-format --dry-run -Werror $(sources)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 		--enable=warning,performance,portability \
+		--include=$(shell $(PKG_CONFIG) --variable=includedir libbsd)/bsd/sys/queue.h \
 		-D_GNU_SOURCE -Iinclude src
 	clang-tidy --quiet $(filter src/%.c,$(sources)) -- -std=c17 $(CPPFLAGS_ALL)
 	sh tests/docs.sh
