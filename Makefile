@@ -106,7 +106,15 @@ $(out)/fuzz/%: tests/fuzz/%.c tests/lib/replay.c $(archives)
 	$(cc) $(CPPFLAGS_ALL) -Isrc $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< \
 		$(fuzz_main) $(link) $(LIBS)
 
-units: $(units) $(fuzzers)
+# a tool of the system tests: tests/system/NAME.c
+tool_sources = $(wildcard tests/system/*.c)
+tools = $(tool_sources:tests/system/%.c=$(out)/tools/%)
+
+$(out)/tools/%: tests/system/%.c
+	@mkdir -p $(@D)
+	$(cc) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LIBS)
+
+units: $(units) $(fuzzers) $(tools)
 
 check: all units
 	tests/check.sh $(out)
@@ -134,7 +142,7 @@ install: all
 	@set -e; $(put); put README.md $(docdir); \
 	for f in $(manuals); do put $$f $(mandir)/man$${f##*.}; done; \
 	for f in $(contributed:contrib/%=%); do put contrib/$$f $(docdir)/$${f%/*}; done; \
-	put contrib/systemd/poplard.service $(unitdir)
+	for f in contrib/systemd/*.service; do put $$f $(unitdir); done
 	@set -e; $(keep); keep etc/poplar.conf $(etc)/poplar/poplar.conf; \
 	keep etc/pam.d/poplar $(etc)/pam.d/poplar
 	@test -n "$(DESTDIR)" || getent passwd poplar >/dev/null || printf '%s\n' \
@@ -143,7 +151,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/poplard $(DESTDIR)$(sbindir)/poplarctl \
-		$(DESTDIR)$(unitdir)/poplard.service
+		$(DESTDIR)$(unitdir)/poplard.service $(DESTDIR)$(unitdir)/poplard-recover.service
 	rm -rf $(DESTDIR)$(docdir)
 	@for f in $(manuals:man/%=%); do rm -f $(DESTDIR)$(mandir)/man$${f##*.}/$$f; done
 	@$(unkeep); unkeep etc/poplar.conf $(etc)/poplar/poplar.conf; \
@@ -165,6 +173,7 @@ lint:
 	clang-format --dry-run -Werror $(sources)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 		--enable=warning,performance,portability \
+		--include=$(shell $(PKG_CONFIG) --variable=includedir libbsd)/bsd/sys/queue.h \
 		-D_GNU_SOURCE -Iinclude src
 	clang-tidy --quiet $(filter src/%.c,$(sources)) -- -std=c17 $(CPPFLAGS_ALL)
 	sh tests/docs.sh

@@ -25,6 +25,7 @@ verdict 'install works' "$(installed install)"
 {
     printf './%s\n' usr/sbin/poplard usr/sbin/poplarctl etc/poplar/poplar.conf \
         etc/pam.d/poplar usr/lib/systemd/system/poplard.service \
+        usr/lib/systemd/system/poplard-recover.service \
         usr/share/doc/poplar/README.md
     for page in man/*.[1-9]; do
         echo "./usr/share/man/man${page##*.}/${page##*/}"

@@ -86,7 +86,7 @@ def proc_stat(pid):
 
 def proc_status(pid, field):
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return re.search(rf"(?m)^{field}:\s*(.*)$", text).group(1)
+    return re.search(rf"(?m)^{field}:[ \t]*(.*)$", text).group(1)
 
 
 def peak_memory(pid):

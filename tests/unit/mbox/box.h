@@ -34,6 +34,7 @@ struct box {
 	int dotlocks, undotlocks, pauses;
 	unsigned paused; /* milliseconds */
 	bool stop;       /* pause() gives up */
+	bool hasty;      /* pause() does not wait */
 	void (*when_locked)(struct box *box);
 	void (*when_pausing)(struct box *box);
 };
@@ -73,7 +74,8 @@ box_pause(void *ctx, unsigned ms)
 	box->paused += ms;
 	if (box->when_pausing != NULL)
 		box->when_pausing(box);
-	usleep(ms * 1000);
+	if (!box->hasty)
+		usleep(ms * 1000);
 	return true;
 }
 

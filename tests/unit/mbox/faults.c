@@ -1,0 +1,301 @@
+/*
+ * Each call to the disk, and each allocation, failing once and from then on:
+ * faults G 79, 80, H 94. Whatever fails, the maildrop is afterwards the old
+ * or the new one, an answer that was given was right, and the next session
+ * with a good disk works. The disk_*() here win over those of the archive.
+ */
+#include "box.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <time.h>
+
+#include "mbox/disk.h"
+
+#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
+#define A F1 "Subject: a\n\none\n\n"
+#define B F1 "Subject: b\n\ntwo\n\n"
+#define C F1 "Subject: c\n\n333\n\n"
+#define SENT_B "Subject: b\r\n\r\ntwo\r\n"
+
+/* The calls are counted; those from first to last fail. */
+static struct {
+	int calls, first, last, error;
+	bool off;
+} fault;
+
+static bool
+fails(void)
+{
+	if (fault.off)
+		return false;
+	fault.calls++;
+	if (fault.calls < fault.first || fault.calls > fault.last)
+		return false;
+	errno = fault.error;
+	return true;
+}
+
+ssize_t
+disk_read(int fd, void *buf, size_t len, off_t at)
+{
+	return fails() ? -1 : pread(fd, buf, len, at);
+}
+
+int
+disk_write(int fd, const void *buf, size_t len, off_t at)
+{
+	if (fails()) {
+		/* half of it gets there */
+		assert_int_equal(pwrite(fd, buf, len / 2, at), len / 2);
+		return -1;
+	}
+	return pwrite(fd, buf, len, at) == (ssize_t)len ? 0 : -1;
+}
+
+int
+disk_sync(int fd)
+{
+	(void)fd;
+	return fails() ? -1 : 0;
+}
+
+int
+disk_datasync(int fd)
+{
+	(void)fd;
+	return fails() ? -1 : 0;
+}
+
+int
+disk_truncate(int fd, off_t size)
+{
+	return fails() ? -1 : ftruncate(fd, size);
+}
+
+int
+disk_allocate(int fd, off_t at, off_t len)
+{
+	return fails() ? -1 : fallocate(fd, 0, at, len);
+}
+
+int
+disk_reserve(int fd, off_t at, off_t len)
+{
+	return fails() ? -1 : fallocate(fd, FALLOC_FL_KEEP_SIZE, at, len);
+}
+
+int
+disk_stat(int fd, struct disk_stat *stat)
+{
+	struct stat st;
+
+	if (fails() || fstat(fd, &st) == -1)
+		return -1;
+	*stat = (struct disk_stat){
+	    .device = st.st_dev,
+	    .inode = st.st_ino,
+	    .links = st.st_nlink,
+	    .mtime_sec = st.st_mtim.tv_sec,
+	    .mtime_nsec = st.st_mtim.tv_nsec,
+	    .ctime_sec = st.st_ctim.tv_sec,
+	    .ctime_nsec = st.st_ctim.tv_nsec,
+	    .size = st.st_size,
+	    .regular = S_ISREG(st.st_mode),
+	};
+	return 0;
+}
+
+int
+disk_space(int fd, uint64_t *freep, uint64_t *totalp)
+{
+	(void)fd;
+	*freep = *totalp = 1ULL << 40;
+	return fails() ? -1 : 0;
+}
+
+int
+disk_lock(int fd, bool exclusive)
+{
+	(void)fd;
+	(void)exclusive;
+	return fails() ? -1 : 0;
+}
+
+int
+disk_unlock(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+int64_t
+disk_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* The allocation that fails, counted from arming; 0: none does. */
+static struct {
+	int calls, at;
+} memory;
+
+#ifndef POPLAR_SANITIZED
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *old, size_t size);
+
+static bool
+is_short(void)
+{
+	return memory.at > 0 && ++memory.calls == memory.at;
+}
+
+void *
+malloc(size_t size)
+{
+	return is_short() ? NULL : __libc_malloc(size);
+}
+
+void *
+calloc(size_t count, size_t size)
+{
+	return is_short() ? NULL : __libc_calloc(count, size);
+}
+
+void *
+realloc(void *old, size_t size)
+{
+	return is_short() ? NULL : __libc_realloc(old, size);
+}
+
+void *
+reallocarray(void *old, size_t count, size_t size)
+{
+	return is_short() ? NULL : __libc_realloc(old, count * size);
+}
+#endif
+
+/* A session that fetches the second message and deletes the first. */
+static enum md_error
+run(struct box *box)
+{
+	static char text[1 << 14];
+	uint32_t removed;
+	size_t len;
+	enum md_error error = box_try(box, O_RDWR);
+
+	if (error != MD_OK)
+		return error;
+	assert_int_equal(maildrop_count(box->md), 3);
+	error = box_fetch(box, 2, WIRE_WHOLE, 4096, text, sizeof(text), &len);
+	if (error != MD_OK)
+		return error;
+	assert_string_equal(text, SENT_B);
+	assert_int_equal(maildrop_delete(box->md, 1), MD_OK);
+	error = maildrop_update(box->md, &removed);
+	assert_int_equal(removed, error == MD_OK);
+	return error;
+}
+
+static bool
+is_content(struct box *box, const char *text)
+{
+	char got[1024] = "";
+	int fd = open(box->mbox, O_RDONLY);
+
+	assert_true(read(fd, got, sizeof(got) - 1) > 0);
+	close(fd);
+	return strcmp(got, text) == 0;
+}
+
+/* One session under faults, then one without: the old maildrop or the new. */
+static enum md_error
+check(bool known, int allocation)
+{
+	struct box box;
+	enum md_error error;
+
+	fault.off = true;
+	box_make(&box);
+	box.hasty = true;
+	box_fill(&box, A B C);
+	if (known) {
+		box_settle();
+		box_visit(&box);
+	}
+	fault.off = false;
+	fault.calls = 0;
+	memory.calls = 0;
+	memory.at = allocation;
+	error = run(&box);
+	memory.at = 0;
+	fault.off = true;
+	assert_int_equal(box.dotlocks, box.undotlocks);
+	box_close(&box);
+	if (error == MD_OK)
+		assert_true(is_content(&box, B C));
+	box_open(&box);
+	assert_true(is_content(&box, B C) || is_content(&box, A B C));
+	if (error == MD_OK)
+		assert_int_equal(maildrop_count(box.md), 2);
+	box_sends(&box, maildrop_count(box.md) - 1, SENT_B);
+	box_remove(&box);
+	return error;
+}
+
+static void
+test_disk(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC};
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		int calls, failed = 0;
+
+		fault.error = errors[i % 2];
+		fault.first = 0;
+		fault.last = -1;
+		assert_int_equal(check(i < 4, 0), MD_OK);
+		calls = fault.calls;
+		assert_true(calls > 10);
+		for (int at = 1; at <= calls; at++) {
+			fault.first = at;
+			fault.last = i % 4 < 2 ? at : INT_MAX;
+			failed += check(i < 4, 0) != MD_OK;
+		}
+		assert_true(failed > 5);
+	}
+}
+
+static void
+test_memory(void **state)
+{
+	(void)state;
+#ifdef POPLAR_SANITIZED
+	skip();
+#endif
+	fault.first = 0;
+	fault.last = -1;
+	for (int known = 0; known < 2; known++) {
+		int failed = 0;
+
+		for (int at = 1; at < 80; at++)
+			failed += check(known, at) != MD_OK;
+		assert_true(failed > 3);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_disk),
+	    cmocka_unit_test(test_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
