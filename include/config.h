@@ -48,6 +48,7 @@ struct config {
 		char *users_file;
 		char *pam_service;
 		unsigned cleartext; /* enum config_cleartext */
+		char *mechanisms;   /* "auto", or names of SASL mechanisms */
 		uint64_t first_uid;
 		uint64_t max_attempts;
 		uint64_t failure_delay_ms;

@@ -33,7 +33,17 @@ enum ipc_type {
 	IPC_STOP /* monitor: struct ipc_plain, value enum ipc_end_reason */
 };
 
-enum ipc_mech { IPC_MECH_PASS = 1, IPC_MECH_APOP, IPC_MECHS };
+/* How a client logs in; in this order in the log. */
+enum ipc_mech {
+	IPC_MECH_PASS = 1,
+	IPC_MECH_APOP,
+	IPC_MECH_PLAIN,
+	IPC_MECH_LOGIN,
+	IPC_MECH_SCRAM,      /* SCRAM-SHA-256 */
+	IPC_MECH_SCRAM_PLUS, /* SCRAM-SHA-256-PLUS */
+	IPC_MECH_EXTERNAL,
+	IPC_MECHS
+};
 
 /* What became of a login, the credentials' part and the maildrop's. */
 enum ipc_result {
@@ -48,10 +58,11 @@ enum ipc_result {
 };
 
 enum ipc_note {
-	IPC_NOTE_CLEARTEXT = 1, /* USER refused without TLS; text is the name */
-	IPC_NOTE_FOREIGN,       /* HTTP, TLS or SSH on the plaintext port */
-	IPC_NOTE_HANDSHAKE,     /* TLS did not come about */
-	IPC_NOTE_LANDLOCK,      /* the kernel has no Landlock */
+	IPC_NOTE_CLEARTEXT = 1,  /* USER refused without TLS; text is the name */
+	IPC_NOTE_CLEARTEXT_AUTH, /* the same at AUTH; text is the mechanism */
+	IPC_NOTE_FOREIGN,        /* HTTP, TLS or SSH on the plaintext port */
+	IPC_NOTE_HANDSHAKE,      /* TLS did not come about */
+	IPC_NOTE_LANDLOCK,       /* the kernel has no Landlock */
 	IPC_NOTES
 };
 

@@ -25,4 +25,16 @@ bool text_name(const char *name);
 /* MD5 or another digest as lower-case hexadecimal; dst holds 2 * len + 1. */
 void text_hex(char *dst, const unsigned char *src, size_t len);
 
+/*
+ * Strict base64 (RFC 4648 section 4): length octets of text to at most size
+ * octets. dst may be the text itself. False: no base64, or too long; what is
+ * in dst then means nothing.
+ */
+bool text_from_base64(
+    const char *text, size_t length, void *dst, size_t size, size_t *lengthp);
+
+/* The octets that length octets take in base64, with the terminator. */
+#define TEXT_BASE64_SIZE(length) (((length) + 2) / 3 * 4 + 1)
+void text_to_base64(char *dst, const void *src, size_t length);
+
 #endif

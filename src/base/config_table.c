@@ -23,6 +23,8 @@ static const char *const cleartext_words[] = {[CLEARTEXT_AUTO] = "auto",
     [CLEARTEXT_LOCAL] = "local",
     [CLEARTEXT_ALWAYS] = "always",
     NULL};
+static const char *const mechanism_words[] = {"auto", "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-256", "PLAIN", "LOGIN", "EXTERNAL", NULL};
 static const char *const dotlock_words[] = {[DOTLOCK_OFF] = "off",
     [DOTLOCK_TRY] = "try",
     [DOTLOCK_REQUIRED] = "required",
@@ -42,8 +44,17 @@ static const char *const protocol_words[] = {
     [PROTOCOL_TLS12] = "TLSv1.2", [PROTOCOL_TLS13] = "TLSv1.3", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 
+<<<<<<< wip
+static const char no_proxy[] =
+    "this version does not speak the PROXY protocol; remove this setting";
+static const char no_utf8[] = "this version has no UTF8 command; set it to off";
+static const char no_delay[] = "this version has no LOGIN-DELAY; set it to 0";
+static const char no_expire[] =
+    "this version does not announce EXPIRE; set it to never";
+=======
 static const char no_sasl[] =
     "this version has no SASL mechanisms; remove this setting";
+>>>>>>> landed
 static const char only_native[] =
     "this version has one kind of unique-id; set it to native";
 
@@ -77,7 +88,8 @@ const struct config_row config_rows[] = {
 	    .words = cleartext_words},
 	{"auth", "first_uid", &config_number, "1000", FIELD(auth.first_uid),
 	    0, UINT32_MAX - 1},
-	{"auth", "mechanisms", &config_any, "auto", .later = no_sasl},
+	{"auth", "mechanisms", &config_auto_words, "auto", FIELD(auth.mechanisms),
+	    .words = mechanism_words},
 	{"auth", "max_attempts", &config_number, "3", FIELD(auth.max_attempts), 1, 100},
 	{"auth", "failure_delay", &config_time, "2s", FIELD(auth.failure_delay_ms),
 	    0, 30000},

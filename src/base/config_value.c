@@ -205,9 +205,10 @@ parse_word(
 	return true;
 }
 
+/* Sets *seenp to the words that were named, a bit for the place of each. */
 static bool
-parse_words(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_list(const struct config_row *row, const char *text,
+    struct config_value *value, unsigned *seenp)
 {
 	unsigned seen = 0;
 	size_t len, place;
@@ -224,9 +225,33 @@ parse_words(
 			    row->words[place]);
 		seen |= 1U << place;
 	}
-	if (seen == 0)
-		return refuse_word(value, "", 0, row->words);
+	*seenp = seen;
 	return true;
+}
+
+static bool
+parse_words(
+    const struct config_row *row, const char *text, struct config_value *value)
+{
+	unsigned seen;
+
+	if (!parse_list(row, text, value, &seen))
+		return false;
+	return seen != 0 || refuse_word(value, "", 0, row->words);
+}
+
+/* The first word, or any of the others, or none. */
+static bool
+parse_auto_words(
+    const struct config_row *row, const char *text, struct config_value *value)
+{
+	unsigned seen;
+
+	if (!parse_list(row, text, value, &seen))
+		return false;
+	return seen <= 1 || (seen & 1) == 0 ||
+	       refuse(
+	           value, "%s stands alone; remove it or the rest", row->words[0]);
 }
 
 /* A number as a person would write it: with the largest unit that divides it. */
@@ -302,6 +327,7 @@ const struct config_type
     config_template = {CONFIG_TEXT, parse_template, NULL, 0, NULL},
     config_word = {CONFIG_WORD, parse_word, NULL, 0, NULL},
     config_words = {CONFIG_TEXT, parse_words, NULL, 0, NULL},
+    config_auto_words = {CONFIG_TEXT, parse_auto_words, NULL, 0, NULL},
     config_number = {CONFIG_NUMBER, parse_scaled, no_units, 1,
 	"number; write decimal digits"},
     config_time = {CONFIG_NUMBER, parse_scaled, time_units, 1000,

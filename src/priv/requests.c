@@ -188,12 +188,20 @@ open_maildrop(struct monitor *monitor)
 	send_login_reply(monitor, IPC_RESULT_OK);
 }
 
+/* To the back ends a password is one, whichever way it came. */
+static uint32_t
+kind_of(uint32_t mech)
+{
+	return mech == IPC_MECH_PLAIN || mech == IPC_MECH_LOGIN ? IPC_MECH_PASS
+	                                                        : mech;
+}
+
 /* Runs the auth child for one attempt; the verdict is in monitor->verdict. */
 static enum auth_result
 authenticate(struct monitor *monitor, const struct ipc_login *login)
 {
 	struct auth_request request = {
-	    .mech = login->mech,
+	    .mech = kind_of(login->mech),
 	    .stamp = monitor->stamp,
 	    .rhost = monitor->address,
 	};
@@ -323,7 +331,8 @@ answer_set_aside(struct monitor *monitor, const union ipc_message *message)
 static void
 answer_note(struct monitor *monitor, const union ipc_message *message)
 {
-	if (message->plain.value == IPC_NOTE_CLEARTEXT)
+	if (message->plain.value == IPC_NOTE_CLEARTEXT ||
+	    message->plain.value == IPC_NOTE_CLEARTEXT_AUTH)
 		monitor->failures++;
 	report_note(
 	    monitor, (enum ipc_note)message->plain.value, message->plain.text);

@@ -168,8 +168,8 @@ refuse_login(struct client *client, const struct ipc_login_reply *reply)
 	return GO_ON;
 }
 
-static enum verdict
-log_in(
+enum verdict
+login_with_secret(
     struct client *client, enum ipc_mech mech, const char *name, const char *secret)
 {
 	struct ipc_login_reply reply;
@@ -210,7 +210,7 @@ run_pass(struct client *client, const struct args *args)
 		return client_refuse(client, "send USER first");
 	strlcpy(name, client->user, sizeof(name));
 	client->user[0] = '\0';
-	verdict = log_in(client, IPC_MECH_PASS, name, args->first);
+	verdict = login_with_secret(client, IPC_MECH_PASS, name, args->first);
 	explicit_bzero(args->first, strlen(args->first));
 	return verdict;
 }
@@ -221,5 +221,5 @@ run_apop(struct client *client, const struct args *args)
 	if (client->setup->stamp[0] == '\0')
 		return client_refuse(client, "APOP is not offered here");
 	client->user[0] = '\0';
-	return log_in(client, IPC_MECH_APOP, args->first, args->second);
+	return login_with_secret(client, IPC_MECH_APOP, args->first, args->second);
 }

@@ -15,6 +15,26 @@
 
 /* RFC 1725 sections 4 to 7; CAPA of RFC 2449; LAST and RPOP of RFC 1081. */
 static const struct command commands[] = {
+<<<<<<< wip
+    {"USER", AUTHORIZATION, FORM_NAME,          "USER name",                   run_user},
+    {"PASS", AUTHORIZATION, FORM_REST,          "PASS password, after USER",   run_pass},
+    {"APOP", AUTHORIZATION, FORM_TWO_WORDS,     "APOP name digest",            run_apop},
+    {"AUTH", AUTHORIZATION, FORM_MAYBE_WORDS,   "AUTH [mechanism [response]]",
+     run_auth                                                                          },
+    {"STLS", AUTHORIZATION, FORM_NONE,          "STLS",                        run_stls},
+    {"CAPA", BOTH,          FORM_NONE,          "CAPA",                        run_capa},
+    {"QUIT", BOTH,          FORM_NONE,          "QUIT",                        run_quit},
+    {"RPOP", BOTH,          FORM_REST,          "RPOP name",                   run_rpop},
+    {"STAT", TRANSACTION,   FORM_NONE,          "STAT",                        run_stat},
+    {"LIST", TRANSACTION,   FORM_MAYBE_MESSAGE, "LIST [message-number]",       run_list},
+    {"UIDL", TRANSACTION,   FORM_MAYBE_MESSAGE, "UIDL [message-number]",       run_uidl},
+    {"RETR", TRANSACTION,   FORM_MESSAGE,       "RETR message-number",         run_retr},
+    {"TOP",  TRANSACTION,   FORM_MESSAGE_LINES, "TOP message-number lines",    run_top },
+    {"DELE", TRANSACTION,   FORM_MESSAGE,       "DELE message-number",         run_dele},
+    {"NOOP", TRANSACTION,   FORM_NONE,          "NOOP",                        run_noop},
+    {"RSET", TRANSACTION,   FORM_NONE,          "RSET",                        run_rset},
+    {"LAST", TRANSACTION,   FORM_NONE,          "LAST",                        run_last},
+=======
     {"USER", AUTHORIZATION, FORM_NAME,          "USER name",                 run_user},
     {"PASS", AUTHORIZATION, FORM_REST,          "PASS password, after USER", run_pass},
     {"APOP", AUTHORIZATION, FORM_TWO_WORDS,     "APOP name digest",          run_apop},
@@ -33,6 +53,7 @@ static const struct command commands[] = {
     {"NOOP", TRANSACTION,   FORM_NONE,          "NOOP",                      run_noop},
     {"RSET", TRANSACTION,   FORM_NONE,          "RSET",                      run_rset},
     {"LAST", TRANSACTION,   FORM_NONE,          "LAST",                      run_last},
+>>>>>>> landed
 };
 
 /* How many words each form wants. */
@@ -43,6 +64,7 @@ static const struct {
     [FORM_NAME] = {1, 1},
     [FORM_MAYBE_NAME] = {0, 1},
     [FORM_TWO_WORDS] = {2, 2},
+    [FORM_MAYBE_WORDS] = {0, 2},
     [FORM_MESSAGE] = {1, 1},
     [FORM_MAYBE_MESSAGE] = {0, 1},
     [FORM_MESSAGE_LINES] = {2, 2},

@@ -15,6 +15,7 @@ enum form {
 	FORM_NAME,          /* one word of 1 to 255 octets */
 	FORM_MAYBE_NAME,    /* likewise, or nothing */
 	FORM_TWO_WORDS,     /* a name and a digest */
+	FORM_MAYBE_WORDS,   /* up to two, the second of any length */
 	FORM_REST,          /* every octet after the first blank, 1 to 255 */
 	FORM_MESSAGE,       /* a live message */
 	FORM_MAYBE_MESSAGE, /* a live message, or nothing */
@@ -48,6 +49,16 @@ enum verdict run_pass(struct client *client, const struct args *args);
 enum verdict run_stls(struct client *client, const struct args *args);
 enum verdict run_utf8(struct client *client, const struct args *args);
 enum verdict run_apop(struct client *client, const struct args *args);
+
+/* In sasl.c. */
+enum verdict run_auth(struct client *client, const struct args *args);
+
+/*
+ * A login by a name and a secret, decided by the monitor; opens the maildrop
+ * and answers, with success or not.
+ */
+enum verdict login_with_secret(struct client *client, enum ipc_mech mech,
+    const char *name, const char *secret);
 
 /* Handlers of TRANSACTION, in transaction.c. */
 enum verdict run_stat(struct client *client, const struct args *args);

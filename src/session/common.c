@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "command.h"
+#include "sasl.h"
 
 /* What a client is told when QUIT could not delete. */
 static const char *const update_texts[MD_ERRORS] = {
@@ -46,6 +47,19 @@ put_expire(struct client *client)
 static const struct capability {
 	const char *line;
 	bool (*holds)(const struct client *client); /* NULL: always */
+<<<<<<< wip
+	void (*more)(struct client *client);        /* adds arguments; NULL: none */
+} capabilities[] = {
+    {"TOP",                                   NULL,              NULL     },
+    {"USER",                                  cleartext_allowed, NULL     },
+    {"SASL",                                  sasl_offered,      sasl_list},
+    {"STLS",                                  stls_allowed,      NULL     },
+    {"UIDL",                                  NULL,              NULL     },
+    {"RESP-CODES",                            NULL,              NULL     },
+    {"AUTH-RESP-CODE",                        NULL,              NULL     },
+    {"PIPELINING",                            NULL,              NULL     },
+    {"IMPLEMENTATION Poplar-" POPLAR_VERSION, NULL,              NULL     },
+=======
 	void (*put)(struct client *client);
 } capabilities[] = {
     {"TOP",                                   NULL,              NULL           },
@@ -60,6 +74,7 @@ static const struct capability {
     {NULL,                                    has_login_delay,   put_login_delay},
     {NULL,                                    NULL,              put_expire     },
     {"IMPLEMENTATION Poplar-" POPLAR_VERSION, NULL,              NULL           },
+>>>>>>> landed
 };
 
 enum verdict
@@ -69,6 +84,18 @@ run_capa(struct client *client, const struct args *args)
 
 	(void)args;
 	stream_put(&client->stream, "+OK\r\n", 5);
+<<<<<<< wip
+	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]);
+	     i++) {
+		const struct capability *capability = &capabilities[i];
+
+		if (capability->holds != NULL && !capability->holds(client))
+			continue;
+		stream_format(&client->stream, "%s", capability->line);
+		if (capability->more != NULL)
+			capability->more(client);
+		stream_put(&client->stream, "\r\n", 2);
+=======
 	for (; row < capabilities + sizeof(capabilities) / sizeof(*row); row++) {
 		if (row->holds != NULL && !row->holds(client))
 			continue;
@@ -76,6 +103,7 @@ run_capa(struct client *client, const struct args *args)
 			row->put(client);
 		else
 			client_say(client, "%s", row->line);
+>>>>>>> landed
 	}
 	stream_put(&client->stream, ".\r\n", 3);
 	return GO_ON;

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "proxy.h"
 #include "sandbox.h"
+#include "sasl.h"
 
 /* Lines over the limit that a client may send (faults: it closes at the third). */
 #define LONG_LINES_MAX 3
@@ -78,6 +79,7 @@ foreign(struct client *client)
 static enum verdict
 too_long(struct client *client)
 {
+	sasl_cancel(client);
 	client_refuse(client, "line too long");
 	if (++client->long_lines < LONG_LINES_MAX)
 		return GO_ON;
@@ -116,7 +118,8 @@ next(struct client *client)
 
 	switch (stream_line(&client->stream, &line, &length)) {
 	case STREAM_LINE:
-		verdict = command_run(client, line, length);
+		verdict = client->sasl != NULL ? sasl_response(client, line, length)
+		                               : command_run(client, line, length);
 		if (secret)
 			stream_wipe(&client->stream, line, length);
 		return verdict;

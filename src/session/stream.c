@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -141,8 +142,21 @@ fill(struct stream *stream, uint64_t deadline)
 	result = channel_read(&stream->channel, stream->inbuf + stream->end,
 	    sizeof(stream->inbuf) - stream->end, deadline, &n);
 	stream->end += n;
+	if (stream->end > stream->high)
+		stream->high = stream->end;
 	fail(stream, result, STREAM_IDLE);
 	return result == CHANNEL_DONE;
+}
+
+/* What a line that begins so may have, with its line end. */
+static size_t
+limit(const struct stream *stream, const char *line, size_t length)
+{
+	if (stream->responding ||
+	    (length > 4 && strncasecmp(line, "AUTH", 4) == 0 &&
+	        strchr(" \t", line[4]) != NULL))
+		return STREAM_AUTH_MAX;
+	return STREAM_LINE_MAX;
 }
 
 /* Takes one whole line out of the buffer, if there is one. */
@@ -157,7 +171,7 @@ take_line(struct stream *stream, char **linep, size_t *lengthp, bool *longp)
 		return false;
 	length = (size_t)(lf - line);
 	stream->start += length + 1;
-	*longp = stream->skipping || length + 1 > STREAM_LINE_MAX;
+	*longp = stream->skipping || length + 1 > limit(stream, line, length);
 	stream->skipping = false;
 	if (length > 0 && line[length - 1] == '\r')
 		length--;
@@ -171,7 +185,10 @@ take_line(struct stream *stream, char **linep, size_t *lengthp, bool *longp)
 static void
 shorten(struct stream *stream)
 {
-	if (stream->end - stream->start > STREAM_LINE_MAX || stream->skipping) {
+	size_t length = stream->end - stream->start;
+
+	if (stream->skipping ||
+	    length > limit(stream, stream->inbuf + stream->start, length)) {
 		stream->skipping = true;
 		stream->start = stream->end = 0;
 	}
@@ -246,6 +263,5 @@ stream_wipe(struct stream *stream, char *line, size_t length)
 {
 	explicit_bzero(line, length);
 	explicit_bzero(stream->inbuf, stream->start);
-	explicit_bzero(
-	    stream->inbuf + stream->end, sizeof(stream->inbuf) - stream->end);
+	explicit_bzero(stream->inbuf + stream->end, stream->high - stream->end);
 }

@@ -14,7 +14,9 @@
 
 /* A command line with its line end: RFC 2449 section 4. */
 #define STREAM_LINE_MAX 512
-#define STREAM_IN_SIZE 4096
+/* An AUTH command and each response to a challenge: RFC 5034 section 4. */
+#define STREAM_AUTH_MAX 12288
+#define STREAM_IN_SIZE 16384
 #define STREAM_OUT_SIZE 131072
 
 enum stream_fault {
@@ -28,17 +30,19 @@ enum stream_fault {
 
 enum stream_event {
 	STREAM_LINE,    /* a line, terminated, without its line end */
-	STREAM_LONG,    /* a line over STREAM_LINE_MAX, thrown away whole */
+	STREAM_LONG,    /* a line over its limit, thrown away whole */
 	STREAM_FOREIGN, /* the first octets are another protocol's */
 	STREAM_END      /* a fault, see stream->fault */
 };
 
 struct stream {
 	struct channel channel;
-	bool fresh; /* nothing was read yet */
+	bool fresh;      /* nothing was read yet */
+	bool responding; /* the next line is a response to a challenge */
 	uint64_t idle_ms, stall_ms;
 	enum stream_fault fault;
 	size_t start, end; /* of the unread octets in inbuf */
+	size_t high;       /* behind the last octet that inbuf ever held */
 	bool skipping;     /* inside a line that is too long */
 	size_t filled;     /* octets in outbuf */
 	char inbuf[STREAM_IN_SIZE];

@@ -172,7 +172,6 @@ test_keys_of_later_versions(void **state)
 	config_free(with("listen", "pop3s =\nproxy_networks =\n"
 	                           "[tls]\ncertificate =\nprivate_key =\n"
 	                           "min_protocol = TLSv1.2\nciphers =\n"
-	                           "[auth]\nmechanisms = auto\n"
 	                           "[maildrop]\nuidl = native\n"
 	                           "[session]\ntls_timeout = 20000ms\nutf8 = off\n"
 	                           "login_delay = 0s\nexpire = never\n"));
@@ -227,7 +226,7 @@ test_every_default_is_legal(void **state)
 
 	(void)state;
 	config_each(count_row, &count);
-	assert_int_equal(count, 37);
+	assert_int_equal(count, 38);
 }
 
 static void
