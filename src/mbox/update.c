@@ -15,6 +15,10 @@
 #include "state.h"
 #include "uidl.h"
 
+/* A clock that was set back may take longer than is worth waiting for. */
+#define SETTLE_ROUNDS 8
+#define SETTLE_MAX_NS 100000000
+
 static bool
 is_going(const struct maildrop *md, uint32_t index)
 {
@@ -206,9 +210,14 @@ settle(struct maildrop *md)
 		return;
 	}
 	md->facts.stat = md->stat;
-	left = index_unsettled(&md->stat, disk_clock());
-	if (md->table.count > 0 && left > 0 && left <= 1000000000)
-		md->host.pause(md->host.ctx, (unsigned)(left / 1000000 + 1));
+	/* more than one round: the coarse clock is behind by up to a tick */
+	for (int i = 0; i < SETTLE_ROUNDS && md->table.count > 0; i++) {
+		left = index_unsettled(&md->stat, disk_clock());
+		if (left <= 0 || left > SETTLE_MAX_NS)
+			break;
+		if (!md->host.pause(md->host.ctx, (unsigned)(left / 1000000 + 1)))
+			break;
+	}
 	md->facts.taken = disk_clock();
 	if (verify_look(md) != MD_OK ||
 	    !index_same_state(&md->facts.stat, &md->stat))
