@@ -11,9 +11,9 @@ trap 'rm -rf "$place"' EXIT
 root=$place/root
 conf=$root/etc/poplar/poplar.conf
 
-# installed GOAL: what make says where it fails
+# installed GOAL: what make says where it fails; what was built is not built again
 installed() {
-    said=$(make -s "out=$out" "DESTDIR=$root" prefix=/usr "$1" 2>&1) || echo "make $1: $said"
+    said=$(make -s -o all "out=$out" "DESTDIR=$root" prefix=/usr "$1" 2>&1) || echo "make $1: $said"
 }
 
 files() {
