@@ -53,14 +53,8 @@ struct config_row {
 };
 
 extern const struct config_type config_any, config_path, config_name, config_host,
-<<<<<<< wip
-    config_addresses, config_template, config_word, config_words, config_auto_words,
-    config_number,
-=======
-    config_addresses, config_networks, config_expire,
-    config_template, config_word, config_words, config_number,
->>>>>>> landed
-    config_time, config_size;
+    config_addresses, config_networks, config_expire, config_template, config_word,
+    config_words, config_auto_words, config_number, config_time, config_size;
 
 /* Whether a text holds only what host names do (and '_'). */
 bool config_host_letters(const char *host);

@@ -44,17 +44,6 @@ static const char *const protocol_words[] = {
     [PROTOCOL_TLS12] = "TLSv1.2", [PROTOCOL_TLS13] = "TLSv1.3", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 
-<<<<<<< wip
-static const char no_proxy[] =
-    "this version does not speak the PROXY protocol; remove this setting";
-static const char no_utf8[] = "this version has no UTF8 command; set it to off";
-static const char no_delay[] = "this version has no LOGIN-DELAY; set it to 0";
-static const char no_expire[] =
-    "this version does not announce EXPIRE; set it to never";
-=======
-static const char no_sasl[] =
-    "this version has no SASL mechanisms; remove this setting";
->>>>>>> landed
 static const char only_native[] =
     "this version has one kind of unique-id; set it to native";
 

@@ -183,17 +183,11 @@ report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
 	if (note == IPC_NOTE_CLEARTEXT)
 		log_info("sid=%s ip=%s proto=%s tls=- auth=PASS login=fail "
 		         "reason=cleartext user=%s",
-<<<<<<< wip
-		    monitor->sid, monitor->setup->address, proto_name(monitor),
-		    user);
+		    monitor->sid, monitor->address, proto_name(monitor), user);
 	else if (note == IPC_NOTE_CLEARTEXT_AUTH)
 		log_info("sid=%s ip=%s proto=%s tls=- auth=%s login=fail "
 		         "reason=cleartext",
-		    monitor->sid, monitor->setup->address, proto_name(monitor),
-		    user);
-=======
 		    monitor->sid, monitor->address, proto_name(monitor), user);
->>>>>>> landed
 	else if (note == IPC_NOTE_HANDSHAKE)
 		log_info("sid=%s ip=%s TLS handshake failed", monitor->sid,
 		    monitor->address);

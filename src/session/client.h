@@ -32,13 +32,6 @@ struct client {
 	const struct session_setup *setup;
 	struct stream stream;
 	struct monitor_link link;
-<<<<<<< wip
-	enum state state;           /* written by client_enter() only */
-	enum ipc_end_reason reason; /* of the end; 0 until known */
-	char user[IPC_NAME_MAX];    /* of USER; empty without one */
-	unsigned failures;          /* failed logins */
-	struct sasl *sasl;          /* AUTH has begun; else NULL */
-=======
 	enum state state;                /* written by client_enter() only */
 	enum ipc_end_reason reason;      /* of the end; 0 until known */
 	const struct language *language; /* of human texts: RFC 6856 section 3 */
@@ -46,7 +39,7 @@ struct client {
 	bool utf8;                       /* UTF8 was given */
 	char user[IPC_NAME_MAX];         /* of USER; empty without one */
 	unsigned failures;               /* failed logins */
->>>>>>> landed
+	struct sasl *sasl;               /* AUTH has begun; else NULL */
 	unsigned long_lines;
 	struct maildrop *maildrop;    /* in TRANSACTION; else NULL */
 	struct md_fds fds;            /* ours, -1 where none */

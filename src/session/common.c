@@ -22,7 +22,7 @@ static const char *const update_texts[MD_ERRORS] = {
 static void
 put_login_delay(struct client *client)
 {
-	client_say(client, "LOGIN-DELAY %llu",
+	stream_format(&client->stream, " %llu",
 	    (unsigned long long)client->setup->config->session.login_delay_ms /
 	        1000);
 }
@@ -39,31 +39,19 @@ put_expire(struct client *client)
 {
 	const char *days = client->setup->config->session.expire;
 
-	client_say(
-	    client, "EXPIRE %s", strcmp(days, "never") == 0 ? "NEVER" : days);
+	stream_format(
+	    &client->stream, " %s", strcmp(days, "never") == 0 ? "NEVER" : days);
 }
 
-/* The capabilities, in the order they are listed: a line, or what writes it. */
+/* The capabilities, in the order they are listed: and what adds arguments. */
 static const struct capability {
 	const char *line;
 	bool (*holds)(const struct client *client); /* NULL: always */
-<<<<<<< wip
 	void (*more)(struct client *client);        /* adds arguments; NULL: none */
-} capabilities[] = {
-    {"TOP",                                   NULL,              NULL     },
-    {"USER",                                  cleartext_allowed, NULL     },
-    {"SASL",                                  sasl_offered,      sasl_list},
-    {"STLS",                                  stls_allowed,      NULL     },
-    {"UIDL",                                  NULL,              NULL     },
-    {"RESP-CODES",                            NULL,              NULL     },
-    {"AUTH-RESP-CODE",                        NULL,              NULL     },
-    {"PIPELINING",                            NULL,              NULL     },
-    {"IMPLEMENTATION Poplar-" POPLAR_VERSION, NULL,              NULL     },
-=======
-	void (*put)(struct client *client);
 } capabilities[] = {
     {"TOP",                                   NULL,              NULL           },
     {"USER",                                  cleartext_allowed, NULL           },
+    {"SASL",                                  sasl_offered,      sasl_list      },
     {"STLS",                                  stls_allowed,      NULL           },
     {"UIDL",                                  NULL,              NULL           },
     {"RESP-CODES",                            NULL,              NULL           },
@@ -71,10 +59,9 @@ static const struct capability {
     {"PIPELINING",                            NULL,              NULL           },
     {"LANG",                                  NULL,              NULL           },
     {"UTF8",                                  utf8_offered,      NULL           },
-    {NULL,                                    has_login_delay,   put_login_delay},
-    {NULL,                                    NULL,              put_expire     },
+    {"LOGIN-DELAY",                           has_login_delay,   put_login_delay},
+    {"EXPIRE",                                NULL,              put_expire     },
     {"IMPLEMENTATION Poplar-" POPLAR_VERSION, NULL,              NULL           },
->>>>>>> landed
 };
 
 enum verdict
@@ -84,26 +71,13 @@ run_capa(struct client *client, const struct args *args)
 
 	(void)args;
 	stream_put(&client->stream, "+OK\r\n", 5);
-<<<<<<< wip
-	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]);
-	     i++) {
-		const struct capability *capability = &capabilities[i];
-
-		if (capability->holds != NULL && !capability->holds(client))
-			continue;
-		stream_format(&client->stream, "%s", capability->line);
-		if (capability->more != NULL)
-			capability->more(client);
-		stream_put(&client->stream, "\r\n", 2);
-=======
 	for (; row < capabilities + sizeof(capabilities) / sizeof(*row); row++) {
 		if (row->holds != NULL && !row->holds(client))
 			continue;
-		if (row->put != NULL)
-			row->put(client);
-		else
-			client_say(client, "%s", row->line);
->>>>>>> landed
+		stream_put(&client->stream, row->line, strlen(row->line));
+		if (row->more != NULL)
+			row->more(client);
+		stream_put(&client->stream, "\r\n", 2);
 	}
 	stream_put(&client->stream, ".\r\n", 3);
 	return GO_ON;
