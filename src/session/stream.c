@@ -126,6 +126,16 @@ stream_vformat(struct stream *stream, const char *fmt, va_list ap)
 		    (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
 }
 
+void
+stream_format(struct stream *stream, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	stream_vformat(stream, fmt, ap);
+	va_end(ap);
+}
+
 /* Reads more input; false: there is a fault now. */
 static bool
 fill(struct stream *stream, uint64_t deadline)

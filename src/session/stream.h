@@ -60,6 +60,8 @@ enum stream_event stream_line(struct stream *stream, char **linep, size_t *lengt
 
 /* Adds to the output; sends when the buffer is full. */
 void stream_put(struct stream *stream, const char *text, size_t length);
+void stream_format(struct stream *stream, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void stream_vformat(struct stream *stream, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
 
