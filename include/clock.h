@@ -20,4 +20,7 @@ int clock_poll_timeout(uint64_t deadline);
 /* Sleeps for a number of milliseconds; may return early on a signal. */
 void clock_sleep(unsigned ms);
 
+/* Sleeps until a deadline, to its very instant. */
+void clock_sleep_until(uint64_t deadline);
+
 #endif

@@ -3,6 +3,7 @@
  */
 #include "clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 uint64_t
@@ -30,9 +31,23 @@ void
 clock_sleep(unsigned ms)
 {
 	const struct timespec span = {
-		.tv_sec = ms / 1000,
-		.tv_nsec = (long)(ms % 1000) * 1000000,
+	    .tv_sec = ms / 1000,
+	    .tv_nsec = (long)(ms % 1000) * 1000000,
 	};
 
 	nanosleep(&span, NULL);
+}
+
+void
+clock_sleep_until(uint64_t deadline)
+{
+	const uint64_t ms = deadline - 1; /* as clock_now() counts */
+	const struct timespec instant = {
+	    .tv_sec = (time_t)(ms / 1000),
+	    .tv_nsec = (long)(ms % 1000) * 1000000,
+	};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &instant, NULL) ==
+	       EINTR)
+		;
 }

@@ -19,6 +19,7 @@
 #include "state.h"
 
 #define IN_USE_RETRY_MS 50
+#define LAST_MOMENT_MS 2
 #define COMPLAINT_EVERY_MS 60000
 
 /* Logins that one connection may try, whatever comes of them. */
@@ -66,6 +67,22 @@ send_login_reply(struct monitor *monitor, enum ipc_result result)
 }
 
 /*
+ * Waits for an instant and not a time: poll(2) counts from its call, so what
+ * was done before would show in the fraction of the millisecond of its end.
+ */
+static void
+await_instant(struct monitor *monitor, uint64_t instant)
+{
+	enum wake wake;
+
+	do
+		wake = monitor_await(monitor, -1, instant - LAST_MOMENT_MS);
+	while (wake == WAKE_READY);
+	if (wake == WAKE_LATE)
+		clock_sleep_until(instant);
+}
+
+/*
  * Every failure is answered a whole number of failure_delays after the
  * request, so that no cause can be told from another by the clock.
  */
@@ -79,9 +96,7 @@ fail_login(struct monitor *monitor, uint64_t received, enum auth_result result)
 		reply_at += delay;
 	report_refusal(monitor, auth_result_name(result), "", false);
 	monitor->failures++;
-	while (clock_now() < reply_at &&
-	       monitor_await(monitor, -1, reply_at) == WAKE_READY)
-		;
+	await_instant(monitor, reply_at);
 	set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
 	send_login_reply(monitor,
 	    result == AUTH_TROUBLE ? IPC_RESULT_UNAVAILABLE : IPC_RESULT_DENIED);

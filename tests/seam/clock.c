@@ -5,6 +5,7 @@
  */
 #include "clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 #define FACTOR 200
@@ -29,8 +30,8 @@ clock_poll_timeout(uint64_t deadline)
 	if (deadline <= now)
 		return 0;
 	return deadline - now < 3600000ULL * FACTOR
-		   ? (int)((deadline - now + FACTOR - 1) / FACTOR)
-		   : 3600000;
+	           ? (int)((deadline - now + FACTOR - 1) / FACTOR)
+	           : 3600000;
 }
 
 void
@@ -42,4 +43,18 @@ clock_sleep(unsigned ms)
 	};
 
 	nanosleep(&span, NULL);
+}
+
+void
+clock_sleep_until(uint64_t deadline)
+{
+	const uint64_t ms = deadline - 1; /* as clock_now() counts */
+	const struct timespec instant = {
+	    .tv_sec = (time_t)(ms / (1000 * FACTOR)),
+	    .tv_nsec = (long)(ms % (1000 * FACTOR)) * (1000000 / FACTOR),
+	};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &instant, NULL) ==
+	       EINTR)
+		;
 }
