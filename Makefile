@@ -203,7 +203,7 @@ soak: all
 	$(MAKE) fuzz FUZZ_SECONDS=3600
 
 bench: all
-	sh tests/bench/run.sh $(out)
+	POPLAR_BUILD=$(abspath $(out)) /usr/bin/python3 tests/bench/bench.py
 
 .PHONY: all units check clean install uninstall demo format lint sanitize \
 	coverage fuzz fuzzers soak bench
