@@ -168,6 +168,21 @@ enter(const struct opening *o)
 	return false;
 }
 
+/* The folder may permit it to another group of the account. False: errno stands. */
+static bool
+reenter_with_groups(struct opening *o)
+{
+	const int saved = errno;
+	bool more;
+
+	account_leave(&o->own);
+	more = identity_widen(&o->account, &o->theirs) == 1;
+	if (!enter(o))
+		more = false;
+	errno = saved;
+	return more;
+}
+
 /* The first half: complete, under its first name. mine is what it is, if it is. */
 static enum md_dotlock
 prepare(const struct config *config, struct opening *o, const struct names *names,
@@ -179,6 +194,8 @@ prepare(const struct config *config, struct opening *o, const struct names *name
 	if (!enter(o))
 		return MD_DOTLOCK_FAILED;
 	fd = create(o, names);
+	if (fd == -1 && errno == EACCES && reenter_with_groups(o))
+		fd = create(o, names);
 	if (fd == -1)
 		result = unable(config, o, names);
 	else if (fchmod(fd, 0644) == 0)
