@@ -219,6 +219,58 @@ run(struct config *config, const struct arguments *arguments)
 	return listener_run(config, &sandbox, &arguments->server);
 }
 
+/* Whether standard error is the client, as inetd arranges it. */
+static bool
+client_on_stderr(void)
+{
+	struct stat client, errors;
+
+	return fstat(STDIN_FILENO, &client) == 0 &&
+	       fstat(STDERR_FILENO, &errors) == 0 && S_ISSOCK(client.st_mode) &&
+	       client.st_dev == errors.st_dev && client.st_ino == errors.st_ino;
+}
+
+/* Tells the log what is wrong, and the client only that something is. */
+static void
+tell_log(char *faults)
+{
+	static const char refusal[] =
+	    "-ERR [SYS/TEMP] this server is not ready\r\n";
+	const char *line;
+
+	log_open(LOG_TO_SYSLOG, LOG_INFO_LEVEL);
+	while ((line = strsep(&faults, "\n")) != NULL) {
+		if (*line != '\0')
+			log_error("%s", line);
+	}
+	if (write(STDIN_FILENO, refusal, sizeof(refusal) - 1) == -1)
+		log_error("client: %s", strerror(errno));
+}
+
+/* Reads the configuration; faults go to standard error unless a client is there. */
+static int
+load(const struct arguments *arguments, struct config **configp)
+{
+	const bool to_log = client_on_stderr();
+	char *faults = NULL;
+	size_t size;
+	FILE *errors = to_log ? open_memstream(&faults, &size) : stderr;
+	int count;
+
+	if (errors == NULL)
+		err(EX_OSERR, "memory");
+	count = config_load(arguments->server.config_path,
+	    arguments->server.config_required, &arguments->overrides, errors,
+	    configp);
+	if (to_log) {
+		(void)fclose(errors);
+		if (count != 0)
+			tell_log(faults);
+		free(faults);
+	}
+	return count;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -230,9 +282,7 @@ main(int argc, char **argv)
 	sane_descriptors();
 	sane_environment();
 	sane_signals();
-	if (config_load(arguments.server.config_path,
-	        arguments.server.config_required, &arguments.overrides, stderr,
-	        &config) != 0)
+	if (load(&arguments, &config) != 0)
 		return EX_CONFIG;
 	return arguments.check ? check(config) : run(config, &arguments);
 }

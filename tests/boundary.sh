@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 # main -> priv -> session -> mbox -> base. Headers of include/ by the folder
 # they speak for; server, session and ipc are the only seams to the side.
-base='log clock text wire config ipc'
+base='log clock text wire config ipc network'
 headers_of() {
 	case $1 in
 	base) echo "$base" ;;
@@ -32,8 +32,8 @@ may_include() {
 	*/*) return 1 ;;
 	esac
 	[ "$1" != main ] && [ -f "src/$1/$2" ] && return 0
-	for header in $(headers_of "$1"); do
-		[ "$2" = "$header.h" ] && return 0
+	for allowed in $(headers_of "$1"); do
+		[ "$2" = "$allowed.h" ] && return 0
 	done
 	return 1
 }

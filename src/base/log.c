@@ -53,7 +53,8 @@ connect_syslog(void)
 void
 log_open(enum log_target target, enum log_level level)
 {
-	tzset();
+	if (target != LOG_TO_NOTHING)
+		tzset();
 	state.target = target;
 	state.level = level;
 	if (target == LOG_TO_SYSLOG)

@@ -20,6 +20,7 @@
 
 /* A coarse clock may stamp two changes within this time alike. */
 #define SETTLE_NS 20000000
+#define WAIT_MAX_NS 100000000
 
 static const char magic[8] = "poplar\x1aI";
 
@@ -163,6 +164,14 @@ index_unsettled(const struct disk_stat *stat, int64_t taken)
 	    __builtin_add_overflow(settled, stat->ctime_nsec + SETTLE_NS, &settled))
 		return INT64_MAX;
 	return taken < settled ? settled - taken : 0;
+}
+
+int64_t
+index_wait(const struct disk_stat *stat, int64_t taken)
+{
+	int64_t left = index_unsettled(stat, taken);
+
+	return left <= WAIT_MAX_NS ? left : 0;
 }
 
 enum index_match

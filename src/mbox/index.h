@@ -45,6 +45,12 @@ bool index_same_state(const struct disk_stat *a, const struct disk_stat *b);
 int64_t index_unsettled(const struct disk_stat *stat, int64_t taken);
 
 /*
+ * The same, but 0 also where it is too long to wait for: the clock that
+ * stamps the file is ahead of ours.
+ */
+int64_t index_wait(const struct disk_stat *stat, int64_t taken);
+
+/*
  * Writes the index; the messages before from are known to lie there as they
  * are. A failure leaves no index at all.
  */

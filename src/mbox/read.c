@@ -14,8 +14,8 @@
 /* TOP seldom needs more. */
 #define TOP_SIZE (16U * 1024)
 
-/* Changes of the file while one block is read, before it is given up. */
-#define TRIES 8
+/* So often a message is hashed because the file changes while it is sent. */
+#define HASHED_MAX 8
 
 static enum md_error
 compare(void *ctx, const struct scan_message *found)
@@ -28,86 +28,85 @@ compare(void *ctx, const struct scan_message *found)
 	return MD_OK;
 }
 
-/* Hashes the message of a file that has changed, under the locks. */
+static void
+start_comparing(struct maildrop *md)
+{
+	const struct scan_sink sink = {.ctx = md, .found = compare};
+
+	scan_start(md->scan, md->table.messages[md->reading.index].start, &sink);
+	md->reading.comparing = true;
+}
+
+/*
+ * The file keeps changing, and to hash the message for every block would cost
+ * the square of its length: from here on it goes out as it is read, and is
+ * compared as a whole at its end.
+ */
 static enum md_error
-hash_again(struct maildrop *md, uint32_t index)
+trail(struct maildrop *md)
+{
+	struct reading *reading = &md->reading;
+
+	reading->trailing = true;
+	start_comparing(md);
+	return verify_feed(
+	    md, md->table.messages[reading->index].start, reading->at);
+}
+
+/* Hashes the message and reads a block of it, both locks being held. */
+static enum md_error
+read_hashed(struct maildrop *md, size_t want)
+{
+	struct reading *reading = &md->reading;
+	const uint32_t index = reading->index;
+	enum md_error error = verify_look(md);
+	ssize_t got;
+
+	if (error == MD_OK && !verify_is_known(md, index))
+		error = verify_messages(md, index, index);
+	reading->comparing = false;
+	if (error == MD_OK && ++reading->hashed > HASHED_MAX)
+		error = trail(md);
+	if (error != MD_OK)
+		return error;
+	got = disk_read(md->fds.mbox, md->block, want, (off_t)reading->at);
+	if (got == -1)
+		return MD_IO;
+	return (size_t)got == want ? verify_still(md) : MD_CHANGED;
+}
+
+/* The file has changed: what is sent of it is read under the locks. */
+static enum md_error
+read_locked(struct maildrop *md, size_t want)
 {
 	enum md_error error = lock_take(&md->lock);
 
 	if (error != MD_OK)
 		return error;
-	error = verify_look(md);
-	if (error == MD_OK && !verify_is_known(md, index))
-		error = verify_messages(md, index, index);
+	error = read_hashed(md, want);
+	/* somebody writes without a lock: once more, then it is given up */
+	if (error == MD_CHANGED && md->facts.trusted)
+		error = read_hashed(md, want);
 	lock_drop(&md->lock);
 	return error;
 }
 
-static enum md_error
-make_sure(struct maildrop *md, uint32_t index)
-{
-	enum md_error error = verify_look(md);
-
-	if (error == MD_OK && !verify_is_known(md, index))
-		error = hash_again(md, index);
-	return error;
-}
-
-enum md_error
-maildrop_read(struct maildrop *md, uint32_t number, uint64_t body_lines)
-{
-	const struct scan_sink sink = {.ctx = md, .found = compare};
-	struct reading *reading = &md->reading;
-	const uint32_t index = number - 1;
-	const struct message *message = &md->table.messages[index];
-	enum md_error error;
-
-	*reading = (struct reading){0};
-	error = verify_prepare(md);
-	if (error == MD_OK)
-		error = make_sure(md, index);
-	if (error != MD_OK)
-		return error;
-	*reading = (struct reading){
-	    .open = true,
-	    .in_from_line = true,
-	    .comparing =
-	        body_lines == WIRE_WHOLE && (message->flags & MESSAGE_HASHED) == 0,
-	    .index = index,
-	    .at = message->start,
-	    .end = table_end(&md->table, index),
-	    .next = table_next(&md->table, index),
-	};
-	wire_start(&reading->wire, body_lines);
-	if (reading->comparing)
-		scan_start(md->scan, message->start, &sink);
-	return MD_OK;
-}
-
-/* Reads the next block until it is one of a file that has not changed. */
+/* The look comes after the reading, so that it speaks for what was read. */
 static enum md_error
 read_block(struct maildrop *md, size_t want)
 {
-	struct reading *reading = &md->reading;
+	const struct reading *reading = &md->reading;
+	ssize_t got = disk_read(md->fds.mbox, md->block, want, (off_t)reading->at);
+	enum md_error error;
 
-	for (int i = 0; i < TRIES; i++) {
-		const uint32_t epoch = md->epoch;
-		ssize_t got =
-		    disk_read(md->fds.mbox, md->block, want, (off_t)reading->at);
-		enum md_error error;
-
-		if (got == -1)
-			return MD_IO;
-		error = make_sure(md, reading->index);
-		if (error != MD_OK)
-			return error;
-		if ((size_t)got < want)
-			return verify_distrust(md);
-		if (md->epoch == epoch)
-			return MD_OK;
-		reading->comparing = false; /* it has just been hashed whole */
-	}
-	return MD_CHANGED;
+	if (got == -1)
+		return MD_IO;
+	if (reading->trailing)
+		return (size_t)got == want ? MD_OK : MD_CHANGED;
+	error = verify_look(md);
+	if (error == MD_OK && !verify_is_known(md, reading->index))
+		return read_locked(md, want);
+	return error == MD_OK && (size_t)got < want ? MD_CHANGED : error;
 }
 
 static enum md_error
@@ -200,6 +199,32 @@ is_at_end(const struct reading *reading)
 {
 	return reading->wire.stopped ||
 	       (text_left(reading) == 0 && reading->at >= reading->end);
+}
+
+enum md_error
+maildrop_read(struct maildrop *md, uint32_t number, uint64_t body_lines)
+{
+	struct reading *reading = &md->reading;
+	const uint32_t index = number - 1;
+	const struct message *message = &md->table.messages[index];
+	enum md_error error = verify_prepare(md);
+
+	*reading = (struct reading){
+	    .open = true,
+	    .in_from_line = true,
+	    .index = index,
+	    .at = message->start,
+	    .end = table_end(&md->table, index),
+	    .next = table_next(&md->table, index),
+	};
+	wire_start(&reading->wire, body_lines);
+	if (error == MD_OK && body_lines == WIRE_WHOLE &&
+	    (message->flags & MESSAGE_HASHED) == 0)
+		start_comparing(md);
+	if (error == MD_OK)
+		error = fill(md);
+	reading->open = error == MD_OK;
+	return error;
 }
 
 enum md_error

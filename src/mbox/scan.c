@@ -15,13 +15,12 @@
  */
 #include "scan.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <xxhash.h>
 
 #include "from.h"
+#include "hash.h"
 #include "wire.h"
 
 /* What a header line is told by; longer than any in the tables below. */
@@ -55,14 +54,10 @@ struct scan {
 	uint64_t at;             /* offset of the next octet to be judged */
 	struct scan_message now; /* the message under way */
 	struct wire wire;
-	EVP_MD_CTX *header;
-	XXH3_state_t *body;
+	struct hash *hash;
 	unsigned signs;
-	bool skipped;        /* this header line is one that readers rewrite */
-	bool header_unended; /* the last octet of the headers is no LF */
-	bool line_start;     /* of the body: the next octet begins a line */
-	char line_end[2];    /* of the body: not hashed before more follows */
-	size_t line_end_len;
+	bool skipped;    /* this header line is one that readers rewrite */
+	bool line_start; /* of the body: the next octet begins a line */
 	char carry[CARRY_MAX];
 	size_t carried;
 };
@@ -99,10 +94,8 @@ scan_new(void)
 
 	if (scan == NULL)
 		return NULL;
-	scan->header = EVP_MD_CTX_new();
-	scan->body = XXH3_createState();
-	if (scan->header == NULL || scan->body == NULL ||
-	    EVP_DigestInit_ex(scan->header, EVP_md5(), NULL) != 1) {
+	scan->hash = hash_new();
+	if (scan->hash == NULL) {
 		scan_free(scan);
 		return NULL;
 	}
@@ -114,8 +107,7 @@ scan_free(struct scan *scan)
 {
 	if (scan == NULL)
 		return;
-	EVP_MD_CTX_free(scan->header);
-	XXH3_freeState(scan->body);
+	hash_free(scan->hash);
 	free(scan);
 }
 
@@ -143,67 +135,8 @@ begin_message(struct scan *scan, uint64_t at)
 	scan->state = IN_FROM_LINE;
 	scan->signs = 0;
 	scan->skipped = false;
-	scan->header_unended = false;
-	scan->line_end_len = 0;
 	wire_start(&scan->wire, WIRE_WHOLE);
-	XXH3_128bits_reset(scan->body);
-	if (EVP_DigestInit_ex(scan->header, NULL, NULL) != 1)
-		fail(scan, MD_NO_MEMORY);
-}
-
-static void
-hash_header(struct scan *scan, const char *src, size_t len)
-{
-	if (len == 0)
-		return;
-	if (EVP_DigestUpdate(scan->header, src, len) != 1)
-		fail(scan, MD_NO_MEMORY);
-	scan->header_unended = src[len - 1] != '\n';
-}
-
-/* The line end that octets end with; a CR may be the first half of one. */
-static size_t
-trailing_line_end(const char *src, size_t len)
-{
-	if (len > 1 && src[len - 2] == '\r' && src[len - 1] == '\n')
-		return 2;
-	return len > 0 && (src[len - 1] == '\n' || src[len - 1] == '\r') ? 1 : 0;
-}
-
-/*
- * Hashes a part of the body but for the line end that it ends with: a last
- * line gets its line end only when more mail comes.
- */
-static void
-hash_body(struct scan *scan, const char *src, size_t len)
-{
-	bool cr = scan->line_end_len == 1 && scan->line_end[0] == '\r';
-	size_t tail;
-
-	if (len == 1 && src[0] == '\n' && cr) {
-		scan->line_end[scan->line_end_len++] = '\n';
-		return;
-	}
-	tail = trailing_line_end(src, len);
-	XXH3_128bits_update(scan->body, scan->line_end, scan->line_end_len);
-	XXH3_128bits_update(scan->body, src, len - tail);
-	memcpy(scan->line_end, src + len - tail, tail);
-	scan->line_end_len = tail;
-}
-
-static void
-finish_hashes(struct scan *scan)
-{
-	XXH128_canonical_t canonical;
-
-	if (scan->header_unended)
-		hash_header(scan, "\n", 1);
-	if (EVP_DigestFinal_ex(scan->header, scan->now.header, NULL) != 1)
-		fail(scan, MD_NO_MEMORY);
-	if (scan->line_end_len == 1 && scan->line_end[0] == '\r')
-		XXH3_128bits_update(scan->body, scan->line_end, 1);
-	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(scan->body));
-	memcpy(scan->now.body, canonical.digest, SCAN_HASH);
+	hash_start(scan->hash);
 }
 
 /* The message ends at an offset, with a separator of so many octets behind it. */
@@ -211,7 +144,8 @@ static void
 end_message(struct scan *scan, uint64_t end, size_t separator)
 {
 	wire_count_finish(&scan->wire);
-	finish_hashes(scan);
+	if (hash_finish(scan->hash, scan->now.header, scan->now.body) == -1)
+		fail(scan, MD_NO_MEMORY);
 	scan->now.end = end;
 	scan->now.next = end + separator;
 	scan->now.octets = scan->wire.octets;
@@ -356,7 +290,7 @@ in_header_line(struct scan *scan, const char *src, size_t len, bool last)
 	(void)last;
 	wire_count(&scan->wire, src, taken);
 	if (!scan->skipped)
-		hash_header(scan, src, taken);
+		hash_header(scan->hash, src, taken);
 	scan->state = lf != NULL ? AT_HEADER_LINE : IN_HEADER_LINE;
 	return taken;
 }
@@ -404,7 +338,7 @@ find_candidate(const char *src, size_t len, size_t from)
 static size_t
 empty_line_before(const char *src, size_t end, bool line_start)
 {
-	size_t n = trailing_line_end(src, end);
+	size_t n = hash_line_end(src, end);
 
 	if (n == 0 || src[end - 1] != '\n')
 		return 0;
@@ -431,7 +365,7 @@ take_body(struct scan *scan, const char *src, size_t len)
 {
 	if (len > 0) {
 		wire_count(&scan->wire, src, len);
-		hash_body(scan, src, len);
+		hash_body(scan->hash, src, len);
 		scan->line_start = src[len - 1] == '\n';
 	}
 	return len;

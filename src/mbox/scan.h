@@ -9,9 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hash.h"
 #include "maildrop.h"
-
-#define SCAN_HASH 16
 
 /* Offsets are those of the file. */
 struct scan_message {
@@ -19,8 +18,8 @@ struct scan_message {
 	uint64_t end;    /* behind the last octet of the message */
 	uint64_t next;   /* behind the empty line that separates, if there is one */
 	uint64_t octets; /* in wire form */
-	unsigned char header[SCAN_HASH]; /* MD5 of what no mail reader rewrites */
-	unsigned char body[SCAN_HASH];   /* XXH3-128, without the last line end */
+	unsigned char header[HASH_SIZE]; /* MD5 of what no mail reader rewrites */
+	unsigned char body[HASH_SIZE];   /* XXH3-128, without the last line end */
 	bool internal; /* not a message: what c-client keeps in a file */
 };
 

@@ -24,6 +24,8 @@
 struct reading {
 	bool open;
 	bool in_from_line; /* which is not sent */
+	bool trailing;     /* no more looks, only the comparison at the end */
+	unsigned hashed;   /* how often it was hashed since it was begun */
 	bool comparing;    /* the scanner is fed along */
 	bool finished;     /* all is out; result is what the end is to be */
 	enum md_error result;
@@ -43,6 +45,7 @@ struct maildrop {
 	struct table table;
 	struct index_facts facts; /* as they lie in the index */
 	struct disk_stat stat;    /* the maildrop at the last look */
+	int64_t looked;           /* disk_clock() just before */
 	uint32_t epoch;     /* looks that found it changed; a message holds the one
 	                     in which its octets were last known to be right */
 	uint32_t sure_from; /* from this one on a settled exact match of the
@@ -67,8 +70,17 @@ enum md_error verify_prepare(struct maildrop *md);
 enum md_error verify_scan(
     struct maildrop *md, uint64_t from, uint64_t to, const struct scan_sink *sink);
 
-/* Looks whether the maildrop has changed, and notes it. MD_CHANGED: it is gone. */
+/* Feeds [from, to) to the scanner. MD_CHANGED: the file ends before. */
+enum md_error verify_feed(struct maildrop *md, uint64_t from, uint64_t to);
+
+/*
+ * Looks whether the maildrop has changed, or may have; then nothing is known
+ * of any message. MD_CHANGED: another file has taken its place.
+ */
 enum md_error verify_look(struct maildrop *md);
+
+/* MD_CHANGED: the file is not as the last look found it. */
+enum md_error verify_still(struct maildrop *md);
 
 /* Hashes the messages from first to last. MD_CHANGED: not what they were. */
 enum md_error verify_messages(struct maildrop *md, uint32_t first, uint32_t last);

@@ -171,6 +171,7 @@ survey_with(struct maildrop *md, enum index_match match)
 static enum md_error
 look(struct maildrop *md)
 {
+	md->looked = disk_clock();
 	if (disk_stat(md->fds.mbox, &md->stat) == -1)
 		return MD_IO;
 	if (!md->stat.regular || md->stat.links != 1)
@@ -185,7 +186,6 @@ enum md_error
 survey(struct maildrop *md)
 {
 	const uint64_t began = microseconds();
-	const int64_t taken = disk_clock();
 	enum md_error error = look(md);
 	enum index_match match;
 
@@ -196,7 +196,7 @@ survey(struct maildrop *md)
 	match = index_compare(&md->facts, &md->stat);
 	md->sure_from = UINT32_MAX;
 	md->facts.stat = md->stat;
-	md->facts.taken = taken;
+	md->facts.taken = md->looked;
 	error = survey_with(md, match);
 	if (error != MD_OK)
 		return error;

@@ -53,8 +53,8 @@ table_add(struct table *table, const struct scan_message *found)
 	    .octets = found->octets,
 	    .flags = (uint32_t)(found->next - found->end),
 	};
-	memcpy(message->header, found->header, SCAN_HASH);
-	memcpy(message->body, found->body, SCAN_HASH);
+	memcpy(message->header, found->header, HASH_SIZE);
+	memcpy(message->body, found->body, HASH_SIZE);
 	table->end = found->next;
 	return MD_OK;
 }
@@ -67,15 +67,15 @@ table_is(
 
 	return message->start == found->start && message->octets == found->octets &&
 	       table_end(table, index) == found->end &&
-	       memcmp(message->header, found->header, SCAN_HASH) == 0 &&
-	       memcmp(message->body, found->body, SCAN_HASH) == 0;
+	       memcmp(message->header, found->header, HASH_SIZE) == 0 &&
+	       memcmp(message->body, found->body, HASH_SIZE) == 0;
 }
 
 bool
 table_same_kind(const struct message *a, const struct message *b)
 {
-	return memcmp(a->body, b->body, SCAN_HASH) == 0 &&
-	       memcmp(a->header, b->header, SCAN_HASH) == 0;
+	return memcmp(a->body, b->body, HASH_SIZE) == 0 &&
+	       memcmp(a->header, b->header, HASH_SIZE) == 0;
 }
 
 void

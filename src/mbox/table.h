@@ -23,8 +23,8 @@
 struct message {
 	uint64_t start;  /* offset of the From_ line */
 	uint64_t octets; /* in wire form */
-	unsigned char header[SCAN_HASH];
-	unsigned char body[SCAN_HASH];
+	unsigned char header[HASH_SIZE];
+	unsigned char body[HASH_SIZE];
 	uint32_t copy; /* which one of its kind: 0, 1, ... */
 	uint32_t used; /* the highest copy of its kind ever, as far as known */
 	uint32_t flags;

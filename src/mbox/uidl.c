@@ -24,9 +24,9 @@
 #define NO_MESSAGE UINT32_MAX
 
 /* Both hashes of a message, one behind the other. */
-#define HASHES ((size_t)2 * SCAN_HASH)
+#define HASHES ((size_t)2 * HASH_SIZE)
 _Static_assert(
-    offsetof(struct message, body) == offsetof(struct message, header) + SCAN_HASH,
+    offsetof(struct message, body) == offsetof(struct message, header) + HASH_SIZE,
     "adjacent");
 
 struct slot {
@@ -78,11 +78,11 @@ kinds_find(const struct kinds *kinds, const struct message *message)
 }
 
 static void
-put_hex(char *dst, const unsigned char hash[SCAN_HASH])
+put_hex(char *dst, const unsigned char hash[HASH_SIZE])
 {
 	static const char digits[] = "0123456789abcdef";
 
-	for (size_t i = 0; i < SCAN_HASH; i++) {
+	for (size_t i = 0; i < HASH_SIZE; i++) {
 		*dst++ = digits[hash[i] >> 4];
 		*dst++ = digits[hash[i] & 15];
 	}
@@ -92,11 +92,11 @@ void
 uidl_format(const struct message *message, char uid[MD_UID_MAX + 1])
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-	char *end = uid + 4 * SCAN_HASH, reversed[8];
+	char *end = uid + 4 * HASH_SIZE, reversed[8];
 	size_t n = 0;
 
 	put_hex(uid, message->header);
-	put_hex(uid + 2 * SCAN_HASH, message->body);
+	put_hex(uid + 2 * HASH_SIZE, message->body);
 	*end = '\0';
 	if (message->copy == 0)
 		return;

@@ -15,9 +15,7 @@
 #include "state.h"
 #include "uidl.h"
 
-/* A clock that was set back may take longer than is worth waiting for. */
 #define SETTLE_ROUNDS 8
-#define SETTLE_MAX_NS 100000000
 
 static bool
 is_going(const struct maildrop *md, uint32_t index)
@@ -197,30 +195,32 @@ compact(struct maildrop *md)
 }
 
 /*
- * Waits under the locks until no later change of the file can bear the same
- * time as ours, and looks at it again: only then can the index be believed.
+ * The record of what was made: taken once no later change of the file can
+ * bear the same time as ours, for only then can it be believed. Not worth
+ * waiting for where no message is left.
  */
 static void
 settle(struct maildrop *md)
 {
 	int64_t left;
 
+	md->facts.taken = md->looked = disk_clock();
 	if (disk_stat(md->fds.mbox, &md->stat) == -1) {
 		md->facts.trusted = false;
 		return;
 	}
 	md->facts.stat = md->stat;
+	if (md->table.count == 0)
+		return;
 	/* more than one round: the coarse clock is behind by up to a tick */
-	for (int i = 0; i < SETTLE_ROUNDS && md->table.count > 0; i++) {
-		left = index_unsettled(&md->stat, disk_clock());
-		if (left <= 0 || left > SETTLE_MAX_NS)
-			break;
-		if (!md->host.pause(md->host.ctx, (unsigned)(left / 1000000 + 1)))
+	for (int i = 0; i < SETTLE_ROUNDS; i++) {
+		left = index_wait(&md->stat, disk_clock());
+		if (left == 0 ||
+		    !md->host.pause(md->host.ctx, (unsigned)(left / 1000000 + 1)))
 			break;
 	}
-	md->facts.taken = disk_clock();
-	if (verify_look(md) != MD_OK ||
-	    !index_same_state(&md->facts.stat, &md->stat))
+	md->facts.taken = md->looked = disk_clock();
+	if (verify_still(md) != MD_OK)
 		md->facts.trusted = false;
 }
 

@@ -5,6 +5,9 @@
  * a new epoch nothing that was known of any message holds until the scanner
  * has seen its octets again, under the locks, and has found the same message:
  * same place, same end, same hashes, same size.
+ *
+ * A coarse clock may stamp two changes alike: a look at a file that changed
+ * less than 20 ms before does not vouch for the next one.
  */
 #include "state.h"
 
@@ -21,15 +24,11 @@ verify_prepare(struct maildrop *md)
 }
 
 enum md_error
-verify_scan(
-    struct maildrop *md, uint64_t from, uint64_t to, const struct scan_sink *sink)
+verify_feed(struct maildrop *md, uint64_t from, uint64_t to)
 {
-	enum md_error error = verify_prepare(md);
+	enum md_error error = MD_OK;
 
-	if (error != MD_OK)
-		return error;
-	scan_start(md->scan, from, sink);
-	for (uint64_t at = from; at < to;) {
+	for (uint64_t at = from; at < to && error == MD_OK;) {
 		size_t want = to - at < BLOCK_SIZE ? (size_t)(to - at) : BLOCK_SIZE;
 		ssize_t got = disk_read(md->fds.mbox, md->block, want, (off_t)at);
 
@@ -38,27 +37,49 @@ verify_scan(
 		if ((size_t)got < want)
 			return MD_CHANGED;
 		error = scan_feed(md->scan, md->block, want);
-		if (error != MD_OK)
-			return error;
 		at += want;
 	}
-	return scan_finish(md->scan);
+	return error;
+}
+
+enum md_error
+verify_scan(
+    struct maildrop *md, uint64_t from, uint64_t to, const struct scan_sink *sink)
+{
+	enum md_error error = verify_prepare(md);
+
+	if (error != MD_OK)
+		return error;
+	scan_start(md->scan, from, sink);
+	error = verify_feed(md, from, to);
+	return error == MD_OK ? scan_finish(md->scan) : error;
 }
 
 enum md_error
 verify_look(struct maildrop *md)
 {
+	const int64_t when = disk_clock();
 	struct disk_stat now;
 
 	if (disk_stat(md->fds.mbox, &now) == -1)
 		return MD_IO;
-	if (now.links == 0)
-		return MD_CHANGED; /* another file has taken its place */
-	if (!index_same_state(&md->stat, &now)) {
+	if (!index_same_state(&md->stat, &now) ||
+	    index_wait(&md->stat, md->looked) > 0) {
 		md->stat = now;
+		md->looked = when;
 		md->epoch++;
 	}
-	return MD_OK;
+	return now.links > 0 ? MD_OK : MD_CHANGED;
+}
+
+enum md_error
+verify_still(struct maildrop *md)
+{
+	struct disk_stat now;
+
+	if (disk_stat(md->fds.mbox, &now) == -1)
+		return MD_IO;
+	return index_same_state(&md->stat, &now) ? MD_OK : MD_CHANGED;
 }
 
 bool

@@ -24,6 +24,9 @@
 #define NO_UID ((uid_t)-1)
 #define NO_GID ((gid_t)-1)
 
+/* A name that no system has: every name service is asked for it. */
+#define NOBODY_AT_ALL "poplar no such user"
+
 /* Grows the list until getgrouplist(3) is content. */
 static int
 list_groups(const struct account *account, struct identity *theirs)
@@ -73,14 +76,34 @@ identity_of(const struct account *account, struct identity *theirs)
 	}
 	if (self != 0)
 		return 0;
-	if (has_groups(account))
-		return list_groups(account, theirs);
 	theirs->groups = malloc(sizeof(gid_t));
 	if (theirs->groups == NULL)
 		return -1;
 	theirs->groups[0] = account->gid;
 	theirs->count = 1;
 	return 0;
+}
+
+int
+identity_widen(const struct account *account, struct identity *theirs)
+{
+	int before = theirs->count;
+
+	if (geteuid() != 0 || !has_groups(account))
+		return 0;
+	if (list_groups(account, theirs) == -1)
+		return -1;
+	return theirs->count > before;
+}
+
+void
+account_warm(void)
+{
+	gid_t group;
+	int count = 1;
+
+	(void)getpwnam(NOBODY_AT_ALL);
+	(void)getgrouplist(NOBODY_AT_ALL, 0, &group, &count);
 }
 
 int

@@ -23,12 +23,22 @@ struct identity {
 };
 
 /*
- * Finds an account's identity: its groups where the login name is known to
- * getpwnam(3) with the same uid, else its gid alone. uid 0 is refused as
- * root; without root every account but the caller's is. 0, or -1 with errno
- * (EPERM: refused). *theirs is to be given to identity_free() in any case.
+ * An account's identity with its gid as the only group: enough for nearly all
+ * maildrops, and no name service is asked. uid 0 is refused as root; without
+ * root every account but the caller's is. 0, or -1 with errno (EPERM:
+ * refused). *theirs is to be given to identity_free() in any case.
  */
 int identity_of(const struct account *account, struct identity *theirs);
+
+/*
+ * Adds the groups of the login name, where getpwnam(3) knows it with the same
+ * uid: for a second try after EACCES. 1: there are more now; 0: there are
+ * none; -1 with errno. Not to be called while theirs is entered.
+ */
+int identity_widen(const struct account *account, struct identity *theirs);
+
+/* Loads the name services' modules, once, before any fork, so that no child has to. */
+void account_warm(void);
 
 /* What the process has now, to go back to. Frees as above. 0, or -1 with errno. */
 int identity_own(struct identity *own);

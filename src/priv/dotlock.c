@@ -168,6 +168,21 @@ enter(const struct opening *o)
 	return false;
 }
 
+/* The folder may permit it to another group of the account. False: errno stands. */
+static bool
+reenter_with_groups(struct opening *o)
+{
+	const int saved = errno;
+	bool more;
+
+	account_leave(&o->own);
+	more = identity_widen(&o->account, &o->theirs) == 1;
+	if (!enter(o))
+		more = false;
+	errno = saved;
+	return more;
+}
+
 /* The first half: complete, under its first name. mine is what it is, if it is. */
 static enum md_dotlock
 prepare(const struct config *config, struct opening *o, const struct names *names,
@@ -179,6 +194,8 @@ prepare(const struct config *config, struct opening *o, const struct names *name
 	if (!enter(o))
 		return MD_DOTLOCK_FAILED;
 	fd = create(o, names);
+	if (fd == -1 && errno == EACCES && reenter_with_groups(o))
+		fd = create(o, names);
 	if (fd == -1)
 		result = unable(config, o, names);
 	else if (fchmod(fd, 0644) == 0)
@@ -207,13 +224,18 @@ publish(const struct config *config, struct opening *o, const struct names *name
 	return MD_DOTLOCK_OK;
 }
 
-/* With the account's ids on. */
+/*
+ * With the account's ids on. A disk that cannot say what stands there does not
+ * tell that ours is lost: then the note stays, for the time when it can.
+ */
 static bool
-stands(const struct opening *o, const struct names *names)
+is_lost(const struct opening *o, const struct names *names)
 {
 	struct stat st;
 
-	return dotlock_look(o, names->lock, &st) && dotlock_same(&st, &o->dotlock);
+	if (dotlock_look(o, names->lock, &st))
+		return !dotlock_same(&st, &o->dotlock);
+	return errno == ENOENT;
 }
 
 static void
@@ -230,15 +252,15 @@ forget(struct opening *o)
 static bool
 is_held(struct opening *o, const struct names *names)
 {
-	bool held;
+	bool lost;
 
 	if (o->dotlock.st_ino == 0 || !enter(o))
 		return false;
-	held = stands(o, names);
+	lost = is_lost(o, names);
 	account_leave(&o->own);
-	if (!held)
+	if (lost)
 		forget(o);
-	return held;
+	return !lost;
 }
 
 static enum md_dotlock
@@ -321,17 +343,17 @@ void
 dotlock_remove(struct opening *opening)
 {
 	struct names names;
-	bool ours;
+	bool lost;
 	int rc = -1;
 
 	if (opening->dotlock.st_ino == 0 || find_names(opening, &names) == -1 ||
 	    !enter(opening))
 		return;
-	ours = stands(opening, &names);
-	if (ours)
+	lost = is_lost(opening, &names);
+	if (!lost)
 		rc = unlinkat(opening->folder, names.lock, 0);
 	account_leave(&opening->own);
-	if (!ours)
+	if (lost)
 		forget(opening);
 	else if (rc == -1)
 		log_warning("maildrop %s: its dotlock cannot be removed: %s",

@@ -19,6 +19,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "auth.h"
 #include "clock.h"
 #include "limits.h"
@@ -352,6 +353,7 @@ prepare(struct listener *listener, struct config *config)
 	size_t rows = config->session.max + config->session.max / 8 + 16;
 	int code;
 
+	account_warm();
 	if (service_folders(config) == -1)
 		return EX_CANTCREAT;
 	code = serving_start(&listener->serving, config);

@@ -38,6 +38,7 @@ enum {
 
 #define DOTLOCK_TOUCH_MS 60000
 #define RECOVERY_LIMIT_MS 600000
+#define IN_USE_RETRY_MS 20
 
 /* A sanitizer's report needs somewhere to go. */
 #ifdef POPLAR_SANITIZED
@@ -393,6 +394,28 @@ monitor_run(const struct monitor_setup *setup)
 	return 0;
 }
 
+/*
+ * A session whose monitor died dies too, but not at once, and holds the session
+ * lock until then: it is waited for as at a login.
+ */
+static enum opening_result
+reopen_patiently(struct monitor *monitor, const char *state_name)
+{
+	const struct config *config = monitor->setup->config;
+	uint64_t deadline = clock_now() + config->maildrop.lock_wait_ms;
+	enum opening_result result;
+
+	for (;;) {
+		result = opening_reopen(
+		    config, state_name, monitor->sid, &monitor->opening);
+		monitor->opened = true;
+		if (result != OPENING_IN_USE || clock_now() >= deadline)
+			return result;
+		monitor_let_go(monitor);
+		clock_sleep(IN_USE_RETRY_MS);
+	}
+}
+
 int
 monitor_recover(const struct monitor_setup *setup, const char *state_name)
 {
@@ -403,9 +426,7 @@ monitor_recover(const struct monitor_setup *setup, const char *state_name)
 	if (monitor == NULL)
 		return 1;
 	start(monitor, setup);
-	result = opening_reopen(
-	    setup->config, state_name, monitor->sid, &monitor->opening);
-	monitor->opened = true;
+	result = reopen_patiently(monitor, state_name);
 	if (result == OPENING_OK)
 		failed = journal_pending(&monitor->opening) ? recover(monitor) : 0;
 	else if (result == OPENING_IN_USE)

@@ -98,6 +98,7 @@ static enum opening_result
 open_folder(struct opening *o)
 {
 	o->folder = open(o->folder_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	o->denied = o->folder == -1 && errno == EACCES;
 	if (o->folder == -1)
 		return opening_fault(
 		    o, refusal(errno), "its folder: %s", strerror(errno));
@@ -172,6 +173,7 @@ open_file(struct opening *o)
 {
 	int fd = openat(o->folder, o->name, O_RDWR | FILE_FLAGS);
 
+	o->denied = fd == -1 && errno == EACCES;
 	if (fd == -1 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
 		o->fds.writable = false;
 		fd = openat(o->folder, o->name, O_RDONLY | FILE_FLAGS);
@@ -186,6 +188,7 @@ open_mbox(struct opening *o)
 	struct stat st;
 
 	if (fstatat(o->folder, o->name, &st, AT_SYMLINK_NOFOLLOW) == -1) {
+		o->denied = errno == EACCES;
 		if (errno == ENOENT)
 			return OPENING_OK;
 		return opening_fault(o, refusal(errno), "%s", strerror(errno));
@@ -217,13 +220,36 @@ enter_and_open(struct opening *o)
 	return result;
 }
 
+static void
+shut(int *fdp)
+{
+	if (*fdp != -1)
+		close(*fdp);
+	*fdp = -1;
+}
+
+/* First with the account's own group; where that is not enough, with all of its groups. */
+static enum opening_result
+open_as_account(struct opening *o)
+{
+	enum opening_result result = enter_and_open(o);
+
+	if (!o->denied || identity_widen(&o->account, &o->theirs) != 1)
+		return result;
+	shut(&o->fds.mbox);
+	shut(&o->folder);
+	o->fds.writable = true;
+	o->fault[0] = '\0';
+	return enter_and_open(o);
+}
+
 static enum opening_result
 locate(struct opening *o, const char *path)
 {
 	enum opening_result result = split(o, path);
 
 	if (result == OPENING_OK)
-		result = enter_and_open(o);
+		result = open_as_account(o);
 	if (result == OPENING_OK)
 		result = resolve(o);
 	return result;
@@ -295,14 +321,6 @@ opening_reopen(const struct config *config, const char *state_name, const char *
 	if (result == OPENING_OK)
 		result = occupy(config, opening, sid, "recovery");
 	return result;
-}
-
-static void
-shut(int *fdp)
-{
-	if (*fdp != -1)
-		close(*fdp);
-	*fdp = -1;
 }
 
 void

@@ -26,11 +26,12 @@ enum opening_result {
 /* An open maildrop, on the privileged side. Unused descriptors are -1. */
 struct opening {
 	struct account account;
-	struct identity theirs;     /* file-system ids for the maildrop's folder */
-	struct identity own;        /* and those to go back to */
-	int folder;                 /* the maildrop's folder, O_PATH */
-	int state;                  /* its state folder */
-	struct md_fds fds;          /* index and journal carry the session lock */
+	struct identity theirs; /* file-system ids for the maildrop's folder */
+	struct identity own;    /* and those to go back to */
+	int folder;             /* the maildrop's folder, O_PATH */
+	int state;              /* its state folder */
+	struct md_fds fds;      /* index and journal carry the session lock */
+	bool denied;            /* EACCES: other groups of the account may help */
 	char folder_path[PATH_MAX]; /* resolved */
 	char path[PATH_MAX];      /* resolved folder and file name, for log lines */
 	char name[NAME_MAX + 1];  /* the file's name in its folder */

@@ -6,7 +6,6 @@ import mmap
 import os
 import pathlib
 import pwd
-import re
 import signal
 import subprocess
 import unittest
@@ -70,7 +69,9 @@ def server_socket(server, client):
 
 
 def is_gone(pid):
-    return proc_stat(pid) is None
+    """Dead; an orphan need not have been buried by init yet."""
+    stat = proc_stat(pid)
+    return stat is None or stat[:2] == ["Z", "1"]
 
 
 class SandboxCase(harness.TestCase):
@@ -258,6 +259,7 @@ class Deaths(SandboxCase):
         for log_in in (self.connected, self.logged_in):
             client, session, monitor = log_in()
             other, *_ = self.logged_in("other")
+            self.assertFalse(is_gone(session))
             kill(monitor)
             wait_until(lambda: is_gone(session) and is_gone(monitor), 5, "their end")
             client.expect_closed()

@@ -285,16 +285,18 @@ test_appended(void **state)
 	}
 }
 
-/* Mail that arrives while a long message is sent does not end the session. */
+/*
+ * Mail that arrives while a long message is sent, at every block of it, does
+ * not end the session; a change of the message itself does.
+ */
 static void
-test_appended_under_way(void **state)
+send_in_a_storm(size_t size, off_t changed)
 {
-	const size_t size = 2 << 20;
 	char *file = malloc(size), buf[4096];
 	struct box box;
 	size_t n, total = 0;
+	enum md_error error;
 
-	(void)state;
 	assert_non_null(file);
 	memset(file, 'x', size);
 	memcpy(file, F1 "\n", sizeof(F1));
@@ -306,15 +308,28 @@ test_appended_under_way(void **state)
 	box_open(&box);
 	assert_int_equal(maildrop_read(box.md, 1, WIRE_WHOLE), MD_OK);
 	do {
-		if (total < size / 2)
+		if (total % (256 << 10) < sizeof(buf))
 			box_append(&box, A);
-		assert_int_equal(
-		    maildrop_next(box.md, buf, sizeof(buf), &n), MD_OK);
+		if (changed != 0 && total > size - (300 << 10))
+			box_poke(&box, changed, "yyy");
+		error = maildrop_next(box.md, buf, sizeof(buf), &n);
 		total += n;
-	} while (n > 0);
-	assert_int_equal(total, maildrop_size(box.md, 1));
+	} while (error == MD_OK && n > 0);
+	assert_int_equal(error, changed == 0 ? MD_OK : MD_CHANGED);
+	if (changed == 0)
+		assert_int_equal(total, maildrop_size(box.md, 1));
 	box_remove(&box);
 	free(file);
+}
+
+static void
+test_appended_under_way(void **state)
+{
+	(void)state;
+	send_in_a_storm(1 << 20, 0);
+	send_in_a_storm(6 << 20, 0);
+	send_in_a_storm(1 << 20, (1 << 20) - 9);
+	send_in_a_storm(6 << 20, (6 << 20) - 9);
 }
 
 /* What follows the last message cannot stand alone: nothing is deleted. */

@@ -2,141 +2,18 @@
  * Each call to the disk, and each allocation, failing once and from then on:
  * faults G 79, 80, H 94. Whatever fails, the maildrop is afterwards the old
  * or the new one, an answer that was given was right, and the next session
- * with a good disk works. The disk_*() here win over those of the archive.
+ * with a good disk works.
  */
 #include "box.h"
+#include "fake_disk.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <time.h>
-
-#include "mbox/disk.h"
 
 #define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
 #define A F1 "Subject: a\n\none\n\n"
 #define B F1 "Subject: b\n\ntwo\n\n"
 #define C F1 "Subject: c\n\n333\n\n"
 #define SENT_B "Subject: b\r\n\r\ntwo\r\n"
-
-/* The calls are counted; those from first to last fail. */
-static struct {
-	int calls, first, last, error;
-	bool off;
-} fault;
-
-static bool
-fails(void)
-{
-	if (fault.off)
-		return false;
-	fault.calls++;
-	if (fault.calls < fault.first || fault.calls > fault.last)
-		return false;
-	errno = fault.error;
-	return true;
-}
-
-ssize_t
-disk_read(int fd, void *buf, size_t len, off_t at)
-{
-	return fails() ? -1 : pread(fd, buf, len, at);
-}
-
-int
-disk_write(int fd, const void *buf, size_t len, off_t at)
-{
-	if (fails()) {
-		/* half of it gets there */
-		assert_int_equal(pwrite(fd, buf, len / 2, at), len / 2);
-		return -1;
-	}
-	return pwrite(fd, buf, len, at) == (ssize_t)len ? 0 : -1;
-}
-
-int
-disk_sync(int fd)
-{
-	(void)fd;
-	return fails() ? -1 : 0;
-}
-
-int
-disk_datasync(int fd)
-{
-	(void)fd;
-	return fails() ? -1 : 0;
-}
-
-int
-disk_truncate(int fd, off_t size)
-{
-	return fails() ? -1 : ftruncate(fd, size);
-}
-
-int
-disk_allocate(int fd, off_t at, off_t len)
-{
-	return fails() ? -1 : fallocate(fd, 0, at, len);
-}
-
-int
-disk_reserve(int fd, off_t at, off_t len)
-{
-	return fails() ? -1 : fallocate(fd, FALLOC_FL_KEEP_SIZE, at, len);
-}
-
-int
-disk_stat(int fd, struct disk_stat *stat)
-{
-	struct stat st;
-
-	if (fails() || fstat(fd, &st) == -1)
-		return -1;
-	*stat = (struct disk_stat){
-	    .device = st.st_dev,
-	    .inode = st.st_ino,
-	    .links = st.st_nlink,
-	    .mtime_sec = st.st_mtim.tv_sec,
-	    .mtime_nsec = st.st_mtim.tv_nsec,
-	    .ctime_sec = st.st_ctim.tv_sec,
-	    .ctime_nsec = st.st_ctim.tv_nsec,
-	    .size = st.st_size,
-	    .regular = S_ISREG(st.st_mode),
-	};
-	return 0;
-}
-
-int
-disk_space(int fd, uint64_t *freep, uint64_t *totalp)
-{
-	(void)fd;
-	*freep = *totalp = 1ULL << 40;
-	return fails() ? -1 : 0;
-}
-
-int
-disk_lock(int fd, bool exclusive)
-{
-	(void)fd;
-	(void)exclusive;
-	return fails() ? -1 : 0;
-}
-
-int
-disk_unlock(int fd)
-{
-	(void)fd;
-	return 0;
-}
-
-int64_t
-disk_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* The allocation that fails, counted from arming; 0: none does. */
 static struct {

@@ -17,6 +17,7 @@ make(struct box *box)
 {
 	box_make(box);
 	box_fill(box, A B);
+	box_settle();
 }
 
 /* Whether somebody else could have the fcntl lock now. */

@@ -353,14 +353,14 @@ same_hashes(const char *a, const char *b)
 {
 	struct scan_message first = only(a), second = only(b);
 
-	return memcmp(first.header, second.header, SCAN_HASH) == 0 &&
-	       memcmp(first.body, second.body, SCAN_HASH) == 0;
+	return memcmp(first.header, second.header, HASH_SIZE) == 0 &&
+	       memcmp(first.body, second.body, HASH_SIZE) == 0;
 }
 
 static void
 test_hashes(void **state)
 {
-	unsigned char md5[SCAN_HASH];
+	unsigned char md5[HASH_SIZE];
 	XXH128_canonical_t xxh;
 	struct scan_message message =
 	    only(F1 "A: b\nStatus: RO\nC: d\n\none\ntwo\n");
@@ -368,8 +368,8 @@ test_hashes(void **state)
 	(void)state;
 	EVP_Digest("A: b\nC: d\n", 10, md5, NULL, EVP_md5(), NULL);
 	XXH128_canonicalFromHash(&xxh, XXH3_128bits("one\ntwo", 7));
-	assert_memory_equal(message.header, md5, SCAN_HASH);
-	assert_memory_equal(message.body, xxh.digest, SCAN_HASH);
+	assert_memory_equal(message.header, md5, HASH_SIZE);
+	assert_memory_equal(message.body, xxh.digest, HASH_SIZE);
 }
 
 /* What readers and deliverers change leaves the unique-id alone. */

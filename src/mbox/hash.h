@@ -1,0 +1,33 @@
+/*
+ * The hashes of a message, from which its unique-id is made and by which it
+ * is known again.
+ */
+#ifndef POPLAR_MBOX_HASH_H
+#define POPLAR_MBOX_HASH_H
+
+#include <stddef.h>
+
+#define HASH_SIZE 16
+
+struct hash;
+
+/* NULL: no memory. To be given to hash_free(), which takes NULL. */
+struct hash *hash_new(void);
+void hash_free(struct hash *hash);
+
+/* Begins a message. The headers and the body may then be fed in any split. */
+void hash_start(struct hash *hash);
+void hash_header(struct hash *hash, const char *src, size_t len);
+void hash_body(struct hash *hash, const char *src, size_t len);
+
+/*
+ * MD5 of the headers, XXH3-128 of the body in its canonical form. Returns 0,
+ * or -1 if libcrypto has failed since hash_start().
+ */
+int hash_finish(struct hash *hash, unsigned char header[HASH_SIZE],
+    unsigned char body[HASH_SIZE]);
+
+/* The length of the line end behind octets; a CR may be half of one. */
+size_t hash_line_end(const char *src, size_t len);
+
+#endif

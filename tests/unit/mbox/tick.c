@@ -1,0 +1,147 @@
+/*
+ * Changes that a coarse clock stamps alike are noticed all the same, in a
+ * session and between sessions: faults E 65.
+ */
+#include "box.h"
+#include "fake_disk.h"
+
+#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
+#define A F1 "Subject: a\n\none\n\n"
+#define B F1 "Subject: b\n\ntwo\n\n"
+#define C F1 "Subject: c\n\n333\n\n"
+#define SENT_A "Subject: a\r\n\r\none\r\n"
+#define SENT_C "Subject: c\r\n\r\n333\r\n"
+
+#define NOON 43200000000000LL
+#define MS 1000000LL
+
+/* Every change from now on bears the same time. */
+static void
+stop_clock(struct box *box)
+{
+	box_make(box);
+	box->hasty = true;
+	fault.off = true;
+	fault.stamp = NOON;
+	fault.clock = NOON;
+}
+
+static void
+move_clock(struct box *box)
+{
+	(void)box;
+	fault.clock += 25 * MS;
+}
+
+static enum md_error
+fetch(struct box *box, uint32_t number, uint64_t lines)
+{
+	static char text[1 << 14];
+	size_t len;
+
+	return box_fetch(box, number, lines, 4096, text, sizeof(text), &len);
+}
+
+static void
+test_in_session(void **state)
+{
+	(void)state;
+	for (uint64_t lines = 0; lines < 2; lines++) {
+		struct box box;
+
+		stop_clock(&box);
+		box_fill(&box, A B);
+		box_open(&box);
+		box_sends(&box, 1, SENT_A);
+		box_poke(&box, 0, C);
+		fault.clock += lines == 0 ? 1 * MS : 100 * MS;
+		assert_int_equal(
+		    fetch(&box, 1, lines == 0 ? 0 : WIRE_WHOLE), MD_CHANGED);
+		box_sends(&box, 2, "Subject: b\r\n\r\ntwo\r\n");
+		assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
+		assert_int_equal(
+		    maildrop_update(box.md, &(uint32_t){0}), MD_CHANGED);
+		box_check(&box, C B);
+		box_remove(&box);
+	}
+}
+
+static void
+test_between_sessions(void **state)
+{
+	struct box box;
+
+	(void)state;
+	stop_clock(&box);
+	box_fill(&box, A B);
+	fault.clock += 19 * MS;
+	box_visit(&box);
+	box_poke(&box, 0, C);
+	fault.clock += 100 * MS;
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_FULL);
+	box_sends(&box, 1, SENT_C);
+	box_close(&box);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+	box_remove(&box);
+}
+
+/* UPDATE is over when its own change can be told from any later one. */
+static void
+test_behind_update(void **state)
+{
+	struct box box;
+
+	(void)state;
+	stop_clock(&box);
+	box.when_pausing = move_clock;
+	box_fill(&box, B A B);
+	box_open(&box);
+	box_delete(&box, (const uint32_t[]){1, 0});
+	assert_int_equal(box.pauses, 1);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+	/* nothing is left to be recorded, nothing to wait for */
+	box_delete(&box, (const uint32_t[]){1, 2, 0});
+	assert_int_equal(box.pauses, 1);
+	box_remove(&box);
+}
+
+/* A file from the future is no reason to wait, nor to refuse it. */
+static void
+test_clock_behind(void **state)
+{
+	struct box box;
+
+	(void)state;
+	stop_clock(&box);
+	fault.clock = NOON - 3600000 * MS;
+	box_fill(&box, A C);
+	for (int i = 0; i < 2; i++) {
+		box_open(&box);
+		assert_int_equal(box_scan(&box), MD_SCAN_FULL);
+		box_sends(&box, 1, SENT_A);
+		box_sends(&box, 2, SENT_C);
+		box_close(&box);
+	}
+	box_open(&box);
+	box_delete(&box, (const uint32_t[]){1, 0});
+	box_open(&box);
+	box_sends(&box, 1, SENT_C);
+	assert_int_equal(box.pauses, 0);
+	box_remove(&box);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_in_session),
+	    cmocka_unit_test(test_between_sessions),
+	    cmocka_unit_test(test_behind_update),
+	    cmocka_unit_test(test_clock_behind),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
