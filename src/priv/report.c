@@ -189,8 +189,9 @@ report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
 		         "reason=cleartext",
 		    monitor->sid, monitor->address, proto_name(monitor), user);
 	else if (note == IPC_NOTE_HANDSHAKE)
-		log_info("sid=%s ip=%s TLS handshake failed", monitor->sid,
-		    monitor->address);
+		(text[0] != '\0' ? log_info : log_debug)(
+		    "sid=%s ip=%s proto=%s TLS handshake failed reason=%s",
+		    monitor->sid, monitor->address, proto_name(monitor), user);
 	else if (note == IPC_NOTE_FOREIGN)
 		log_info(
 		    "sid=%s ip=%s TLS or another protocol on the plaintext port",

@@ -54,6 +54,23 @@ stls_allowed(const struct client *client)
 	       client->state == AUTHORIZATION;
 }
 
+/* Why, as one word for the log; nothing where the client just went away. */
+static void
+note_handshake(struct client *client)
+{
+	const struct tls *tls = client->stream.channel.tls;
+	const char *fault = tls != NULL ? tls_fault(tls) : NULL;
+	char word[IPC_NAME_MAX] = "";
+
+	if (client->stream.fault == STREAM_STALLED)
+		fault = "timeout";
+	if (fault != NULL)
+		strlcpy(word, fault, sizeof(word));
+	for (char *blank = word; (blank = strchr(blank, ' ')) != NULL;)
+		*blank = '-';
+	link_note(&client->link, IPC_NOTE_HANDSHAKE, word);
+}
+
 bool
 client_start_tls(struct client *client)
 {
@@ -62,7 +79,7 @@ client_start_tls(struct client *client)
 		client->link.tls = tls_version(client->stream.channel.tls);
 		return true;
 	}
-	link_note(&client->link, IPC_NOTE_HANDSHAKE, "");
+	note_handshake(client);
 	return false;
 }
 

@@ -11,9 +11,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Messages of TLS's own that a client may send one after the other without
+ * any data between them: a new key for each octet would be legal, and costs
+ * us more than the client.
+ */
+#define IDLE_MESSAGES_MAX 32
+
 struct tls {
 	SSL *ssl;
+	unsigned idle;     /* such messages, since data came */
+	const char *fault; /* why it failed, of OpenSSL's table; or NULL */
 };
+
+/* Counts what the client makes us do: keys to change, renegotiation refused. */
+static void
+count_message(int written, int version, int type, const void *data, size_t length,
+    SSL *ssl, void *ctx)
+{
+	const unsigned char *octets = data;
+	struct tls *tls = ctx;
+
+	(void)version;
+	(void)ssl;
+	if (length == 0)
+		return;
+	if ((!written && type == SSL3_RT_HANDSHAKE) ||
+	    (written && type == SSL3_RT_ALERT && octets[0] == SSL3_AL_WARNING))
+		tls->idle++;
+}
 
 struct tls *
 tls_new(struct ssl_ctx_st *ctx, int fd)
@@ -29,6 +55,10 @@ tls_new(struct ssl_ctx_st *ctx, int fd)
 		return NULL;
 	}
 	SSL_set_accept_state(tls->ssl);
+	SSL_set_msg_callback(tls->ssl, count_message);
+	SSL_set_msg_callback_arg(tls->ssl, tls);
+	/* to be asked after each such message, and not to go on by itself */
+	SSL_clear_mode(tls->ssl, SSL_MODE_AUTO_RETRY);
 	return tls;
 }
 
@@ -45,10 +75,12 @@ tls_end(struct tls *tls)
 
 /* What OpenSSL's return means; its queue of errors is emptied. */
 static enum io_result
-result(const struct tls *tls, int returned)
+result(struct tls *tls, int returned)
 {
 	int error = SSL_get_error(tls->ssl, returned);
 
+	if (error == SSL_ERROR_SSL)
+		tls->fault = ERR_reason_error_string(ERR_peek_error());
 	ERR_clear_error();
 	switch (error) {
 	case SSL_ERROR_WANT_READ:
@@ -67,6 +99,7 @@ tls_handshake(struct tls *tls)
 {
 	int returned = SSL_do_handshake(tls->ssl);
 
+	tls->idle = 0;
 	return returned == 1 ? IO_DONE : result(tls, returned);
 }
 
@@ -75,7 +108,11 @@ tls_read(struct tls *tls, void *buf, size_t size, size_t *lengthp)
 {
 	int returned = SSL_read_ex(tls->ssl, buf, size, lengthp);
 
-	return returned == 1 ? IO_DONE : result(tls, returned);
+	if (returned == 1) {
+		tls->idle = 0;
+		return IO_DONE;
+	}
+	return tls->idle > IDLE_MESSAGES_MAX ? IO_FAILED : result(tls, returned);
 }
 
 enum io_result
@@ -84,6 +121,12 @@ tls_write(struct tls *tls, const void *buf, size_t size, size_t *lengthp)
 	int returned = SSL_write_ex(tls->ssl, buf, size, lengthp);
 
 	return returned == 1 ? IO_DONE : result(tls, returned);
+}
+
+const char *
+tls_fault(const struct tls *tls)
+{
+	return tls->fault;
 }
 
 unsigned

@@ -49,6 +49,9 @@ bool tls_has_binding(const struct tls *tls);
 bool
 tls_client_name(const struct tls *tls, unsigned number, char *name, size_t size);
 
+/* Why TLS failed, in OpenSSL's words; NULL: not for a reason of TLS. Static. */
+const char *tls_fault(const struct tls *tls);
+
 /* The version on the wire, TLS1_2_VERSION or TLS1_3_VERSION, for the log. */
 unsigned tls_version(const struct tls *tls);
 

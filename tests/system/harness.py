@@ -389,9 +389,11 @@ class TestCase(unittest.TestCase):
 
     maxDiff = 2000
 
+    daemon_class = Daemon
+
     def daemon(self, mail=None, check=True, **kwargs):
         """A running daemon. mail: the content of mrose's maildrop."""
-        daemon = Daemon(start=False, **kwargs)
+        daemon = self.daemon_class(start=False, **kwargs)
         self.addCleanup(daemon.remove)
         if mail is not None:
             daemon.put(mail)
