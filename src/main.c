@@ -97,7 +97,7 @@ parse(int argc, char **argv, struct arguments *arguments)
 			usage();
 		}
 	}
-	if (optind != argc)
+	if (optind != argc || (arguments->tls && !arguments->inetd))
 		usage();
 }
 
