@@ -15,22 +15,29 @@
 #define IPC_SECRET_MAX 512 /* a password or a digest, terminated */
 #define IPC_HOLDER_MAX 128
 #define IPC_FDS_MAX 3
+#define IPC_NONCE_SIZE 32  /* the monitor's part of a nonce, terminated */
+#define IPC_SALT_SIZE 176  /* 128 octets in base64, terminated */
+#define IPC_AUTH_SIZE 4097 /* an AuthMessage of RFC 5802, terminated */
+#define IPC_KEY_SIZE 32    /* of SHA-256 */
 
 enum ipc_type {
 	IPC_LOGIN = 1,       /* session: struct ipc_login */
 	IPC_LOGIN_REPLY,     /* monitor: struct ipc_login_reply + descriptors */
+	IPC_SCRAM,           /* session: struct ipc_login without secret */
+	IPC_CHALLENGE,       /* monitor: struct ipc_challenge */
+	IPC_PROOF,           /* session: struct ipc_proof, after a challenge */
 	IPC_OPENED,          /* session: struct ipc_opened; no reply */
 	IPC_DOTLOCK,         /* session: struct ipc_plain */
 	IPC_DOTLOCK_REPLY,   /* monitor: struct ipc_plain, value enum md_dotlock */
 	IPC_UNDOTLOCK,       /* session: struct ipc_plain; no reply */
 	IPC_SET_ASIDE,       /* session: struct ipc_plain */
 	IPC_SET_ASIDE_REPLY, /* monitor: struct ipc_plain, value 0 + a descriptor */
-	IPC_PROXY,         /* session: struct ipc_proxy, once, before anything else */
-	IPC_PROXY_REPLY,   /* monitor: struct ipc_plain, value 0: go on */
-	IPC_NOTE,            /* session: struct ipc_plain, value enum ipc_note */
-	IPC_END,             /* session: struct ipc_end, the last one */
-	IPC_END_REPLY,       /* monitor: struct ipc_plain; it has let go */
-	IPC_STOP /* monitor: struct ipc_plain, value enum ipc_end_reason */
+	IPC_PROXY,       /* session: struct ipc_proxy, once, before anything else */
+	IPC_PROXY_REPLY, /* monitor: struct ipc_plain, value 0: go on */
+	IPC_NOTE,        /* session: struct ipc_plain, value enum ipc_note */
+	IPC_END,         /* session: struct ipc_end, the last one */
+	IPC_END_REPLY,   /* monitor: struct ipc_plain; it has let go */
+	IPC_STOP         /* monitor: struct ipc_plain, value enum ipc_end_reason */
 };
 
 /* How a client logs in; in this order in the log. */
@@ -83,7 +90,7 @@ struct ipc_plain {
 
 /* The client's address as a trusted proxy told it. */
 struct ipc_proxy {
-	uint32_t type, known; /* not known: the proxy speaks for itself */
+	uint32_t type, known;      /* not known: the proxy speaks for itself */
 	unsigned char address[16]; /* network.h */
 };
 
@@ -95,11 +102,28 @@ struct ipc_login {
 	char secret[IPC_SECRET_MAX]; /* wiped by both sides once used */
 };
 
+/* SCRAM's server-first-message, but for the client's part of the nonce. */
+struct ipc_challenge {
+	uint32_t type,
+	    iterations; /* 0: none can be had, the system is in trouble */
+	char salt[IPC_SALT_SIZE];
+	char nonce[IPC_NONCE_SIZE];
+};
+
+/* SCRAM's last step. The reply is IPC_LOGIN_REPLY. */
+struct ipc_proof {
+	uint32_t type;
+	uint32_t foreign; /* 1: not of this connection (nonce, channel binding) */
+	unsigned char proof[IPC_KEY_SIZE];
+	char message[IPC_AUTH_SIZE]; /* AuthMessage */
+};
+
 /* With IPC_RESULT_OK: descriptors index, journal, and mbox if has_mbox. */
 struct ipc_login_reply {
 	uint32_t type, result; /* enum ipc_result */
 	uint32_t has_mbox, writable;
 	char holder[IPC_HOLDER_MAX]; /* IN_USE: "from 192.0.2.7 since 10:42:07" */
+	unsigned char signature[IPC_KEY_SIZE]; /* OK, of IPC_PROOF: the server's */
 };
 
 /* How maildrop_open() went; with an error the session holds no descriptor. */
@@ -124,6 +148,8 @@ union ipc_message {
 	struct ipc_proxy proxy;
 	struct ipc_login login;
 	struct ipc_login_reply login_reply;
+	struct ipc_challenge challenge;
+	struct ipc_proof proof;
 	struct ipc_opened opened;
 	struct ipc_end end;
 };

@@ -53,6 +53,7 @@ struct session_setup {
 	bool proxy;   /* a PROXY header comes first */
 	bool tls_now;           /* TLS from the first octet */
 	struct ssl_ctx_st *tls; /* NULL: no TLS; borrowed */
+	bool scram;             /* SCRAM may be offered unasked */
 	char sid[SESSION_SID_MAX];
 	char stamp[SESSION_STAMP_MAX]; /* APOP timestamp; empty: none offered */
 };

@@ -5,6 +5,7 @@
 #include "ipc.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +21,9 @@ union control {
 static const size_t sizes[] = {
     [IPC_LOGIN] = sizeof(struct ipc_login),
     [IPC_LOGIN_REPLY] = sizeof(struct ipc_login_reply),
+    [IPC_SCRAM] = sizeof(struct ipc_login),
+    [IPC_CHALLENGE] = sizeof(struct ipc_challenge),
+    [IPC_PROOF] = sizeof(struct ipc_proof),
     [IPC_OPENED] = sizeof(struct ipc_opened),
     [IPC_DOTLOCK] = sizeof(struct ipc_plain),
     [IPC_DOTLOCK_REPLY] = sizeof(struct ipc_plain),
@@ -125,22 +129,42 @@ terminated(const char *text, size_t size)
 	return memchr(text, '\0', size) != NULL;
 }
 
+/* A field that must hold a terminated string, by the type of its message. */
+#define STRING(kind, member, field)                                                \
+	{                                                                          \
+		kind, offsetof(union ipc_message, member.field),                   \
+		    sizeof(((union ipc_message *)NULL)->member.field)              \
+	}
+
+static const struct {
+	uint32_t type;
+	size_t offset, size;
+} strings[] = {
+    STRING(IPC_LOGIN, login, user),
+    STRING(IPC_LOGIN, login, secret),
+    STRING(IPC_LOGIN_REPLY, login_reply, holder),
+    STRING(IPC_SCRAM, login, user),
+    STRING(IPC_SCRAM, login, secret),
+    STRING(IPC_CHALLENGE, challenge, salt),
+    STRING(IPC_CHALLENGE, challenge, nonce),
+    STRING(IPC_PROOF, proof, message),
+};
+
 int
 ipc_valid(const union ipc_message *message, size_t size)
 {
+	const char *octets = (const char *)message;
+
 	if (size < sizeof(message->type) || message->type == 0 ||
 	    message->type >= sizeof(sizes) / sizeof(sizes[0]) ||
 	    sizes[message->type] != size)
 		return 0;
 	if (size == sizeof(struct ipc_plain))
 		return terminated(message->plain.text, sizeof(message->plain.text));
-	if (message->type == IPC_LOGIN)
-		return terminated(
-			   message->login.user, sizeof(message->login.user)) &&
-		       terminated(
-			   message->login.secret, sizeof(message->login.secret));
-	if (message->type == IPC_LOGIN_REPLY)
-		return terminated(message->login_reply.holder,
-		    sizeof(message->login_reply.holder));
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		if (strings[i].type == message->type &&
+		    !terminated(octets + strings[i].offset, strings[i].size))
+			return 0;
+	}
 	return 1;
 }

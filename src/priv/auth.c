@@ -42,8 +42,10 @@ static const char *const names[AUTH_RESULTS] = {
     [AUTH_UNKNOWN] = "unknown",
     [AUTH_LOCKED] = "locked",
     [AUTH_MECHANISM] = "mechanism",
+    [AUTH_BINDING] = "binding",
     [AUTH_UID] = "uid",
     [AUTH_TROUBLE] = "trouble",
+    [AUTH_CHALLENGE] = "challenge",
 };
 
 static const struct backend {
@@ -70,6 +72,16 @@ find_backend(const char *name, size_t len)
 			return &backends[i];
 	}
 	return NULL;
+}
+
+bool
+auth_users_alone(const struct config *config)
+{
+	const char *list = config->auth.backends;
+
+	list += strspn(list, " \t");
+	return strncmp(list, "users", 5) == 0 &&
+	       list[5 + strspn(list + 5, " \t")] == '\0';
 }
 
 /* The first that knows the name decides. */
@@ -108,19 +120,42 @@ request_fault(const struct auth_request *request)
 		return AUTH_TROUBLE;
 	if (!text_name(request->user))
 		return AUTH_UNKNOWN;
-	return request->secret[0] == '\0' ? AUTH_PASSWORD : AUTH_OK;
+	if (request->mech == IPC_MECH_PASS || request->mech == IPC_MECH_APOP)
+		return request->secret[0] == '\0' ? AUTH_PASSWORD : AUTH_OK;
+	return AUTH_OK;
+}
+
+/* The first step of SCRAM says nothing of a name, not even that it is none. */
+static enum auth_result
+decide(const struct config *config, const struct auth_request *request,
+    struct auth_verdict *verdict)
+{
+	enum auth_result result = request_fault(request);
+
+	if (request->mech == IPC_MECH_SCRAM && request->proof == NULL &&
+	    result != AUTH_TROUBLE)
+		return users_challenge(config, request, verdict);
+	if (result == AUTH_OK && request->proof != NULL &&
+	    request->proof->given->foreign)
+		return AUTH_BINDING;
+	return result == AUTH_OK ? ask_in_order(config, request, verdict) : result;
+}
+
+static bool
+has_more(uint32_t result)
+{
+	return result == AUTH_OK || result == AUTH_CHALLENGE;
 }
 
 void
 auth_decide(const struct config *config, const struct auth_request *request,
     struct auth_verdict *verdict)
 {
-	enum auth_result result = request_fault(request);
+	enum auth_result result;
 
 	memset(verdict, 0, sizeof(*verdict));
-	if (result == AUTH_OK)
-		result = ask_in_order(config, request, verdict);
-	if (result != AUTH_OK)
+	result = decide(config, request, verdict);
+	if (!has_more(result))
 		memset(verdict, 0, sizeof(*verdict));
 	verdict->result = result;
 }
@@ -324,7 +359,10 @@ verdict_valid(const struct auth_verdict *verdict)
 {
 	if (verdict->result >= AUTH_RESULTS)
 		return false;
-	if (memchr(verdict->name, '\0', sizeof(verdict->name)) == NULL ||
+	if (verdict->result == AUTH_CHALLENGE && verdict->iterations == 0)
+		return false;
+	if (memchr(verdict->salt, '\0', sizeof(verdict->salt)) == NULL ||
+	    memchr(verdict->name, '\0', sizeof(verdict->name)) == NULL ||
 	    memchr(verdict->home, '\0', sizeof(verdict->home)) == NULL ||
 	    memchr(verdict->maildrop, '\0', sizeof(verdict->maildrop)) == NULL)
 		return false;
@@ -364,7 +402,7 @@ auth_end(struct auth_child *child, pid_t keep, struct auth_verdict *verdict)
 	        verdict_valid(verdict);
 	if (!valid)
 		log_no_verdict(status);
-	if (!valid || verdict->result != AUTH_OK) {
+	if (!valid || !has_more(verdict->result)) {
 		uint32_t result = valid ? verdict->result : AUTH_TROUBLE;
 
 		memset(verdict, 0, sizeof(*verdict));

@@ -25,20 +25,33 @@ enum auth_result {
 	AUTH_UNKNOWN,   /* no such user */
 	AUTH_LOCKED,    /* locked, or expired */
 	AUTH_MECHANISM, /* APOP user with PASS, or the other way round */
+	AUTH_BINDING,   /* SCRAM: nonce or channel binding of another connection */
 	AUTH_UID,       /* uid 0, below first_uid, or not ours without root */
 	AUTH_TROUBLE,   /* a back end failed: [SYS/TEMP] */
+	AUTH_CHALLENGE, /* SCRAM: not decided yet, here is the challenge */
 	AUTH_RESULTS
 };
 
 /* The word behind reason= in the log: password, unknown, locked ... */
 const char *auth_result_name(enum auth_result result);
 
+/* SCRAM's last step (RFC 5802 section 3); all borrowed. */
+struct auth_proof {
+	const struct ipc_challenge *challenge; /* as it was given */
+	const struct ipc_proof *given;
+};
+
+/*
+ * mech is PASS for any password, SCRAM for its both forms, APOP, or EXTERNAL,
+ * where TLS has vouched for the name. SCRAM asks twice, without a proof first.
+ */
 struct auth_request {
 	uint32_t mech; /* enum ipc_mech */
 	char user[IPC_NAME_MAX];
 	char secret[IPC_SECRET_MAX];
 	const char *stamp; /* APOP: the timestamp of this connection; borrowed */
 	const char *rhost; /* the client's address, for PAM_RHOST; borrowed */
+	const struct auth_proof *proof; /* NULL: none */
 };
 
 /* What the child writes, whole, on its pipe; never its exit status. */
@@ -48,6 +61,11 @@ struct auth_verdict {
 	char name[IPC_NAME_MAX]; /* the account's, for groups and paths */
 	char home[PATH_MAX];
 	char maildrop[PATH_MAX]; /* empty: maildrop.path */
+	/* SCRAM: of AUTH_CHALLENGE */
+	uint32_t iterations;
+	char salt[IPC_SALT_SIZE];
+	/* SCRAM: of AUTH_OK */
+	unsigned char signature[IPC_KEY_SIZE];
 };
 
 /*
@@ -85,6 +103,16 @@ void auth_end(struct auth_child *child, pid_t keep, struct auth_verdict *verdict
  * has none.
  */
 bool users_offer_apop(const char *path);
+
+/*
+ * Whether SCRAM may be offered unasked: some user of the users file can use
+ * it, and nobody who logs in with a password cannot: a client that prefers a
+ * mechanism it then fails with seldom tries another.
+ */
+bool users_offer_scram(const char *path);
+
+/* Whether `users` is the only back end: no other can serve SCRAM. */
+bool auth_users_alone(const struct config *config);
 
 /*
  * Reads the whole users file and logs each fault with its line, for -t and at

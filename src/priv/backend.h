@@ -15,6 +15,14 @@
  */
 enum auth_result users_check(const struct config *config,
     const struct auth_request *request, struct auth_verdict *verdict);
+
+/*
+ * SCRAM's first step: salt and iterations of a name, AUTH_CHALLENGE, or
+ * AUTH_TROUBLE. Every name has them: who has no keys gets a salt that is made
+ * of the name and a secret.
+ */
+enum auth_result users_challenge(const struct config *config,
+    const struct auth_request *request, struct auth_verdict *verdict);
 enum auth_result pam_check(const struct config *config,
     const struct auth_request *request, struct auth_verdict *verdict);
 

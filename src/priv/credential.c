@@ -12,6 +12,7 @@
 #include <openssl/crypto.h>
 
 #include "scram.h"
+#include "text.h"
 
 /* yescrypt as crypt_gensalt(3) makes it by default; nobody's salt. */
 #define PRETENDED_HASH "$y$j9T$jgDEzXWTAkNmXpJWXBz3h/$"
@@ -23,6 +24,9 @@ struct scheme {
 	uint32_t mech;
 	const char *(*fault)(const char *text);
 	bool (*matches)(const char *text, const struct auth_request *request);
+	/* NULL: not for SCRAM */
+	bool (*keys)(const char *text, const struct auth_request *request,
+	    struct scram_keys *keys);
 };
 
 /* Equal as strings. Both are put into fields of the same size first. */
@@ -107,13 +111,32 @@ scram_credential_matches(const char *text, const struct auth_request *request)
 	return scram_matches(text, request->secret);
 }
 
+/* The keys of a password, by the salt that the client was given. */
+static bool
+plain_keys(
+    const char *text, const struct auth_request *request, struct scram_keys *keys)
+{
+	const struct ipc_challenge *challenge = request->proof->challenge;
+
+	return scram_derive(text, challenge->salt, challenge->iterations, keys);
+}
+
+static bool
+stored_keys(
+    const char *text, const struct auth_request *request, struct scram_keys *keys)
+{
+	(void)request;
+	return scram_parse(text, keys) == NULL;
+}
+
 /* The bare hash is last: its empty prefix fits everything. */
 static const struct scheme schemes[] = {
-    {"{PLAIN}",         IPC_MECH_PASS, secret_fault, plain_matches           },
-    {"{CRYPT}",         IPC_MECH_PASS, hash_fault,   hash_matches            },
-    {"{APOP}",          IPC_MECH_APOP, secret_fault, apop_credential_matches },
-    {"{SCRAM-SHA-256}", IPC_MECH_PASS, scram_fault,  scram_credential_matches},
-    {"",                IPC_MECH_PASS, hash_fault,   hash_matches            },
+    {"{PLAIN}",         IPC_MECH_PASS, secret_fault, plain_matches,            plain_keys},
+    {"{CRYPT}",         IPC_MECH_PASS, hash_fault,   hash_matches,             NULL      },
+    {"{APOP}",          IPC_MECH_APOP, secret_fault, apop_credential_matches,  NULL      },
+    {"{SCRAM-SHA-256}", IPC_MECH_PASS, scram_fault,  scram_credential_matches,
+     stored_keys                                                                         },
+    {"",                IPC_MECH_PASS, hash_fault,   hash_matches,             NULL      },
 };
 
 static const struct scheme *
@@ -158,19 +181,75 @@ credential_mech(const struct credential *credential)
 }
 
 bool
-credential_matches(
-    const struct credential *credential, const struct auth_request *request)
+credential_serves(const struct credential *credential, uint32_t mech)
 {
-	if (credential_mech(credential) != request->mech)
+	switch (mech) {
+	case IPC_MECH_SCRAM:
+		return credential->scheme != NULL &&
+		       credential->scheme->keys != NULL;
+	case IPC_MECH_EXTERNAL:
+		return credential_mech(credential) == IPC_MECH_PASS;
+	default:
+		return credential_mech(credential) == mech;
+	}
+}
+
+/* RFC 5802 section 3: the proof, over a message that holds what we gave. */
+static bool
+proof_matches(const struct scheme *scheme, const char *text,
+    const struct auth_request *request, unsigned char signature[IPC_KEY_SIZE])
+{
+	struct scram_keys keys;
+	bool equal = false;
+
+	if (scheme->keys(text, request, &keys))
+		equal = scram_proves(&keys, request->proof, signature);
+	explicit_bzero(&keys, sizeof(keys));
+	return equal;
+}
+
+bool
+credential_matches(const struct credential *credential,
+    const struct auth_request *request, unsigned char signature[IPC_KEY_SIZE])
+{
+	if (!credential_serves(credential, request->mech))
 		return false;
+	if (request->mech == IPC_MECH_EXTERNAL)
+		return true;
+	if (request->mech == IPC_MECH_SCRAM)
+		return proof_matches(
+		    credential->scheme, credential->text, request, signature);
 	return credential->scheme->matches(credential->text, request);
+}
+
+bool
+credential_salt(const struct credential *credential, char salt[IPC_SALT_SIZE],
+    uint32_t *iterationsp)
+{
+	struct scram_keys keys;
+	bool own = credential->scheme != NULL &&
+	           credential->scheme->keys == stored_keys &&
+	           scram_parse(credential->text, &keys) == NULL;
+
+	if (own) {
+		text_to_base64(salt, keys.salt, keys.salt_len);
+		*iterationsp = (uint32_t)keys.iterations;
+	}
+	explicit_bzero(&keys, sizeof(keys));
+	return own;
 }
 
 void
 credential_pretend(const struct auth_request *request)
 {
+	unsigned char signature[IPC_KEY_SIZE];
+	struct scram_keys keys;
+
 	if (request->mech == IPC_MECH_PASS)
 		(void)hash_matches(PRETENDED_HASH, request);
-	else if (request->stamp != NULL)
+	else if (request->mech == IPC_MECH_SCRAM && request->proof != NULL &&
+	         plain_keys(PRETENDED_HASH, request, &keys))
+		(void)scram_proves(&keys, request->proof, signature);
+	else if (request->mech == IPC_MECH_APOP && request->stamp != NULL)
 		(void)apop_matches(request->stamp, PRETENDED_HASH, request->secret);
 }

@@ -26,13 +26,22 @@ struct credential {
  */
 const char *credential_parse(const char *text, struct credential *credential);
 
-/* The one mechanism that this credential serves (RFC 1725 section 12). */
+/* PASS or APOP, one or the other (RFC 1725 section 12); 0: neither. */
 uint32_t credential_mech(const struct credential *credential);
 
-/* Whether the secret that was sent is right. Of the mechanism that it serves only.
+/* Whether a mechanism, as of an auth_request, can log in with this credential. */
+bool credential_serves(const struct credential *credential, uint32_t mech);
+
+/*
+ * Whether what was sent is right. Of a mechanism that it serves only. With
+ * SCRAM the server's signature is written.
  */
-bool credential_matches(
-    const struct credential *credential, const struct auth_request *request);
+bool credential_matches(const struct credential *credential,
+    const struct auth_request *request, unsigned char signature[IPC_KEY_SIZE]);
+
+/* The salt and iterations of SCRAM keys; false: these are none. */
+bool credential_salt(const struct credential *credential, char salt[IPC_SALT_SIZE],
+    uint32_t *iterationsp);
 
 /*
  * Does the work of a comparison with a credential of the default cost and

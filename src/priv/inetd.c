@@ -85,5 +85,7 @@ inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls)
 	if (setup.client_in == setup.client_out)
 		peer_tune(setup.client_in);
 	setup.apop = users_offer_apop(config->auth.users_file);
+	setup.scram =
+	    auth_users_alone(config) && users_offer_scram(config->auth.users_file);
 	return monitor_run(&setup);
 }

@@ -47,7 +47,7 @@ struct listener {
 	int signals;
 	int life[2];
 	bool stopping;
-	bool apop; /* as of the users file last seen */
+	bool apop, scram; /* as of the users file last seen */
 	struct stat users_seen;
 	uint64_t pause_until; /* no descriptor to accept with until then */
 	uint64_t next_tick;
@@ -69,6 +69,7 @@ watch_users(struct listener *listener)
 		return;
 	listener->users_seen = st;
 	listener->apop = users_offer_apop(path);
+	listener->scram = users_offer_scram(path);
 	(void)users_verify(path);
 }
 
@@ -92,6 +93,7 @@ describe_monitor(const struct listener *listener, struct monitor_setup *setup)
 	setup->life = listener->life[0];
 	setup->table = listener->table;
 	setup->apop = listener->apop;
+	setup->scram = listener->scram && auth_users_alone(setup->config);
 	setup->tls = listener->serving.tls;
 }
 

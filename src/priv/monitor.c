@@ -148,6 +148,7 @@ describe_session(const struct monitor *monitor, struct session_setup *session)
 	session->proxy = setup->proxy;
 	session->tls_now = setup->tls_now;
 	session->tls = setup->tls;
+	session->scram = setup->scram;
 	strlcpy(session->sid, monitor->sid, sizeof(session->sid));
 	strlcpy(session->stamp, monitor->stamp, sizeof(session->stamp));
 }

@@ -20,11 +20,12 @@ struct monitor_setup {
 	int life;            /* end of file: the daemon is going down; or -1 */
 	struct table *table; /* NULL without a listener */
 	struct row *row;
-	bool local;                        /* the peer is loopback, or no socket */
-	bool proxy;                        /* a PROXY header comes first */
-	bool tls_now;                      /* TLS from the first octet */
-	struct ssl_ctx_st *tls;            /* NULL: no TLS; borrowed */
-	bool apop;                         /* some user has an APOP secret */
+	bool local;             /* the peer is loopback, or no socket */
+	bool proxy;             /* a PROXY header comes first */
+	bool tls_now;           /* TLS from the first octet */
+	struct ssl_ctx_st *tls; /* NULL: no TLS; borrowed */
+	bool apop;              /* some user has an APOP secret */
+	bool scram;             /* users_offer_scram(), no other back end */
 	char address[SESSION_ADDRESS_MAX]; /* printable, for log lines and PAM */
 };
 

@@ -220,7 +220,7 @@ ask_pam(const struct config *config, const struct auth_request *request,
 	code = pam_start(service, request->user, &conversation, &pam);
 	if (code == PAM_SUCCESS)
 		code = set_items(pam, request);
-	if (code == PAM_SUCCESS)
+	if (code == PAM_SUCCESS && request->mech != IPC_MECH_EXTERNAL)
 		code =
 		    pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
 	if (code == PAM_SUCCESS)
@@ -240,8 +240,8 @@ pam_check(const struct config *config, const struct auth_request *request,
 {
 	struct system_account account;
 
-	/* PAM wants the password itself, which APOP never sends. */
-	if (request->mech != IPC_MECH_PASS)
+	/* PAM wants the password itself, which APOP and SCRAM never send. */
+	if (request->mech != IPC_MECH_PASS && request->mech != IPC_MECH_EXTERNAL)
 		return system_by_name(request->user, &account) == SYSTEM_NONE
 		           ? AUTH_UNKNOWN
 		           : AUTH_MECHANISM;

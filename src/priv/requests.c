@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "attempt.h"
 #include "clock.h"
 #include "delay.h"
 #include "log.h"
@@ -60,6 +61,8 @@ send_login_reply(struct monitor *monitor, enum ipc_result result)
 		(void)ipc_send(monitor->pair, &reply, sizeof(reply), NULL, 0);
 		return;
 	}
+	memcpy(
+	    reply.signature, monitor->verdict.signature, sizeof(reply.signature));
 	reply.has_mbox = fds->mbox != -1;
 	reply.writable = fds->writable;
 	(void)ipc_send(
@@ -203,40 +206,6 @@ open_maildrop(struct monitor *monitor)
 	send_login_reply(monitor, IPC_RESULT_OK);
 }
 
-/* To the back ends a password is one, whichever way it came. */
-static uint32_t
-kind_of(uint32_t mech)
-{
-	return mech == IPC_MECH_PLAIN || mech == IPC_MECH_LOGIN ? IPC_MECH_PASS
-	                                                        : mech;
-}
-
-/* Runs the auth child for one attempt; the verdict is in monitor->verdict. */
-static enum auth_result
-authenticate(struct monitor *monitor, const struct ipc_login *login)
-{
-	struct auth_request request = {
-	    .mech = kind_of(login->mech),
-	    .stamp = monitor->stamp,
-	    .rhost = monitor->address,
-	};
-	struct auth_child child;
-	int begun;
-
-	strlcpy(request.user, login->user, sizeof(request.user));
-	strlcpy(request.secret, login->secret, sizeof(request.secret));
-	begun = auth_begin(monitor->setup->config, &request, &child);
-	explicit_bzero(&request, sizeof(request));
-	if (begun == -1) {
-		log_error("sid=%s cannot start the authentication process: %s",
-		    monitor->sid, strerror(errno));
-		return AUTH_TROUBLE;
-	}
-	(void)monitor_await(monitor, child.ready, clock_now() + AUTH_LIMIT_MS);
-	auth_end(&child, monitor->child, &monitor->verdict);
-	return (enum auth_result)monitor->verdict.result;
-}
-
 /* Whether a proxy's client stays within max_per_address; counts it from now on. */
 static bool
 admit_source(struct monitor *monitor, const unsigned char *ip)
@@ -272,6 +241,28 @@ answer_proxy(struct monitor *monitor, const union ipc_message *message)
 	send_plain(monitor, IPC_PROXY_REPLY, !admitted, NULL, 0);
 }
 
+/* Whether one more attempt may be made; notes who tries. */
+static bool
+begin_login(struct monitor *monitor, const struct ipc_login *login)
+{
+	strlcpy(monitor->user, login->user, sizeof(monitor->user));
+	monitor->mech = login->mech;
+	monitor->tls = login->tls;
+	monitor->challenge.type = 0;
+	set_phase(monitor, PHASE_LOGIN, ROW_LOGIN);
+	return ++monitor->attempts <= ATTEMPTS_MAX &&
+	       monitor->failures < monitor->setup->config->auth.max_attempts;
+}
+
+static void
+end_login(struct monitor *monitor, uint64_t received, enum auth_result result)
+{
+	if (result == AUTH_OK)
+		open_maildrop(monitor);
+	else
+		fail_login(monitor, received, result);
+}
+
 static void
 answer_login(struct monitor *monitor, const union ipc_message *message)
 {
@@ -279,18 +270,38 @@ answer_login(struct monitor *monitor, const union ipc_message *message)
 	uint64_t received = clock_now();
 	enum auth_result result = AUTH_MECHANISM;
 
-	strlcpy(monitor->user, login->user, sizeof(monitor->user));
-	monitor->mech = login->mech;
-	monitor->tls = login->tls;
-	set_phase(monitor, PHASE_LOGIN, ROW_LOGIN);
-	if (++monitor->attempts <= ATTEMPTS_MAX &&
-	    monitor->failures < monitor->setup->config->auth.max_attempts)
-		result = authenticate(monitor, login);
+	if (begin_login(monitor, login))
+		result = attempt_login(monitor, login);
 	explicit_bzero((void *)(uintptr_t)login, sizeof(*login));
-	if (result == AUTH_OK)
-		open_maildrop(monitor);
+	end_login(monitor, received, result);
+}
+
+/* SCRAM's first step: a challenge for any name, known or not. */
+static void
+answer_scram(struct monitor *monitor, const union ipc_message *message)
+{
+	struct ipc_challenge challenge = {.type = IPC_CHALLENGE};
+
+	if (begin_login(monitor, &message->login) &&
+	    attempt_challenge(monitor, &challenge))
+		monitor->challenge = challenge;
 	else
-		fail_login(monitor, received, result);
+		report_refusal(monitor, auth_result_name(AUTH_TROUBLE), "", false);
+	set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
+	(void)ipc_send(monitor->pair, &challenge, sizeof(challenge), NULL, 0);
+}
+
+static void
+answer_proof(struct monitor *monitor, const union ipc_message *message)
+{
+	uint64_t received = clock_now();
+	enum auth_result result = AUTH_MECHANISM;
+
+	set_phase(monitor, PHASE_LOGIN, ROW_LOGIN);
+	if (monitor->challenge.type != 0)
+		result = attempt_proof(monitor, &message->proof);
+	monitor->challenge.type = 0;
+	end_login(monitor, received, result);
 }
 
 static void
@@ -372,6 +383,8 @@ static const struct request {
 } requests[] = {
     {IPC_PROXY,     PHASE_LOGIN,                              answer_proxy    },
     {IPC_LOGIN,     PHASE_LOGIN,                              answer_login    },
+    {IPC_SCRAM,     PHASE_LOGIN,                              answer_scram    },
+    {IPC_PROOF,     PHASE_LOGIN,                              answer_proof    },
     {IPC_OPENED,    PHASE_OPENING | PHASE_RECOVERY,           answer_opened   },
     {IPC_DOTLOCK,   HOLDING,                                  answer_dotlock  },
     {IPC_UNDOTLOCK, HOLDING,                                  answer_undotlock},

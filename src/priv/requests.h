@@ -36,7 +36,8 @@ struct monitor {
 	unsigned attempts, failures;
 	uint32_t tls;  /* version on the wire, as the session says; 0: none */
 	uint32_t mech; /* of the last login */
-	char user[IPC_NAME_MAX]; /* of the last login */
+	struct ipc_challenge challenge; /* waits for its proof; type 0: none */
+	char user[IPC_NAME_MAX];        /* of the last login */
 	struct auth_verdict verdict;
 	bool opened; /* opening is to be closed */
 	struct opening opening;

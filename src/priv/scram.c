@@ -1,16 +1,20 @@
 /*
- * A password held against the stored keys of SCRAM-SHA-256:
+ * SCRAM-SHA-256 with the stored keys:
  *
- *   SaltedPassword := PBKDF2-HMAC-SHA-256(password, salt, iterations)
- *   StoredKey      := SHA-256(HMAC(SaltedPassword, "Client Key"))
+ *   SaltedPassword  := PBKDF2-HMAC-SHA-256(password, salt, iterations)
+ *   StoredKey       := SHA-256(HMAC(SaltedPassword, "Client Key"))
+ *   ServerKey       := HMAC(SaltedPassword, "Server Key")
+ *   ClientProof     := ClientKey XOR HMAC(StoredKey, AuthMessage)
+ *   ServerSignature := HMAC(ServerKey, AuthMessage)
  *
  * (RFC 5802 section 3.) The password is taken as it was sent; SASLprep leaves
  * ASCII alone, and who makes the keys of another sends it in the same form.
- * Runs as root in the auth child.
+ * Runs as root in the auth child. An AuthMessage is never parsed here: the
+ * session built it, and what matters is that it holds our nonce.
  */
 #include "scram.h"
 
-#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -19,44 +23,22 @@
 
 #include "text.h"
 
-#define KEY_SIZE 32
-#define SALT_MAX 128
 #define TEXT_MAX 512
 
-struct keys {
-	uint64_t iterations;
-	size_t salt_len;
-	unsigned char salt[SALT_MAX];
-	unsigned char stored[KEY_SIZE];
-	unsigned char server[KEY_SIZE];
-};
-
-/*
- * Strict base64 (RFC 4648 section 4). EVP_DecodeBlock() counts the padding as
- * zeros and skips blanks, so both are looked at here. Returns the octets, -1
- * for no base64 or more than size.
- */
+/* One field in base64. Returns the octets, or -1. */
 static int
 decode64(const char *text, unsigned char *dst, size_t size)
 {
-	static const char digits[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	unsigned char buf[SALT_MAX + 3];
-	size_t len = strlen(text), body = strspn(text, digits), pad = len - body, n;
+	size_t length;
 
-	if (len == 0 || len % 4 != 0 || len / 4 * 3 > sizeof(buf) || pad > 2 ||
-	    strcmp(text + body, &"=="[2 - pad]) != 0)
+	if (!text_from_base64(text, strlen(text), dst, size, &length) ||
+	    length == 0)
 		return -1;
-	n = len / 4 * 3 - pad;
-	if (n > size ||
-	    EVP_DecodeBlock(buf, (const unsigned char *)text, (int)len) == -1)
-		return -1;
-	memcpy(dst, buf, n);
-	return (int)n;
+	return (int)length;
 }
 
-static const char *
-parse(const char *text, struct keys *keys)
+const char *
+scram_parse(const char *text, struct scram_keys *keys)
 {
 	char copy[TEXT_MAX], *rest = copy;
 	const char *field[4];
@@ -74,8 +56,8 @@ parse(const char *text, struct keys *keys)
 		fault = "no number of SCRAM iterations from 1 to 10000000";
 	else if (salt == -1)
 		fault = "the SCRAM salt is not base64";
-	else if (decode64(field[2], keys->stored, KEY_SIZE) != KEY_SIZE ||
-	         decode64(field[3], keys->server, KEY_SIZE) != KEY_SIZE ||
+	else if (decode64(field[2], keys->stored, IPC_KEY_SIZE) != IPC_KEY_SIZE ||
+	         decode64(field[3], keys->server, IPC_KEY_SIZE) != IPC_KEY_SIZE ||
 	         rest != NULL)
 		fault = "not two SCRAM keys of 32 octets in base64";
 	else
@@ -87,42 +69,101 @@ parse(const char *text, struct keys *keys)
 const char *
 scram_fault(const char *text)
 {
-	struct keys keys;
-	const char *fault = parse(text, &keys);
+	struct scram_keys keys;
+	const char *fault = scram_parse(text, &keys);
 
 	explicit_bzero(&keys, sizeof(keys));
 	return fault;
 }
 
 static bool
-stored_key(
-    const char *password, const struct keys *keys, unsigned char stored[KEY_SIZE])
+sign(const unsigned char key[IPC_KEY_SIZE], const char *text,
+    unsigned char signature[IPC_KEY_SIZE])
 {
-	static const unsigned char label[] = "Client Key";
-	unsigned char salted[KEY_SIZE], client[KEY_SIZE];
+	return HMAC(EVP_sha256(), key, IPC_KEY_SIZE, (const unsigned char *)text,
+	           strlen(text), signature, NULL) != NULL;
+}
+
+static bool
+hash(const unsigned char key[IPC_KEY_SIZE], unsigned char hashed[IPC_KEY_SIZE])
+{
+	return EVP_Digest(key, IPC_KEY_SIZE, hashed, NULL, EVP_sha256(), NULL) == 1;
+}
+
+/* The keys of a password, by the salt and iterations that are in them. */
+static bool
+fill_keys(const char *password, struct scram_keys *keys)
+{
+	unsigned char salted[IPC_KEY_SIZE], client[IPC_KEY_SIZE];
 	bool done;
 
 	done = PKCS5_PBKDF2_HMAC(password, (int)strlen(password), keys->salt,
 	           (int)keys->salt_len, (int)keys->iterations, EVP_sha256(),
-	           KEY_SIZE, salted) == 1 &&
-	       HMAC(EVP_sha256(), salted, KEY_SIZE, label, sizeof(label) - 1,
-	           client, NULL) != NULL &&
-	       EVP_Digest(client, KEY_SIZE, stored, NULL, EVP_sha256(), NULL) == 1;
+	           IPC_KEY_SIZE, salted) == 1 &&
+	       sign(salted, "Client Key", client) && hash(client, keys->stored) &&
+	       sign(salted, "Server Key", keys->server);
 	explicit_bzero(salted, sizeof(salted));
 	explicit_bzero(client, sizeof(client));
 	return done;
 }
 
 bool
+scram_derive(const char *password, const char *salt, uint32_t iterations,
+    struct scram_keys *keys)
+{
+	int length = decode64(salt, keys->salt, sizeof(keys->salt));
+
+	if (length == -1 || iterations == 0 || iterations > SCRAM_ITERATIONS_MAX)
+		return false;
+	keys->salt_len = (size_t)length;
+	keys->iterations = iterations;
+	return fill_keys(password, keys);
+}
+
+bool
 scram_matches(const char *text, const char *password)
 {
-	struct keys keys;
-	unsigned char stored[KEY_SIZE];
+	struct scram_keys keys, made;
 	bool equal = false;
 
-	if (parse(text, &keys) == NULL && stored_key(password, &keys, stored))
-		equal = CRYPTO_memcmp(stored, keys.stored, KEY_SIZE) == 0;
+	if (scram_parse(text, &keys) == NULL) {
+		made = keys;
+		equal = fill_keys(password, &made) &&
+		        CRYPTO_memcmp(made.stored, keys.stored, IPC_KEY_SIZE) == 0;
+	}
 	explicit_bzero(&keys, sizeof(keys));
-	explicit_bzero(stored, sizeof(stored));
+	explicit_bzero(&made, sizeof(made));
+	return equal;
+}
+
+/* Whether the message is an answer to this challenge and to no other. */
+static bool
+is_ours(const struct ipc_challenge *challenge, const char *message)
+{
+	char given[IPC_NONCE_SIZE + IPC_SALT_SIZE + 32];
+
+	snprintf(given, sizeof(given), "%s,s=%s,i=%u,", challenge->nonce,
+	    challenge->salt, challenge->iterations);
+	return challenge->nonce[0] != '\0' && strstr(message, given) != NULL;
+}
+
+bool
+scram_proves(const struct scram_keys *keys, const struct auth_proof *proof,
+    unsigned char signature[IPC_KEY_SIZE])
+{
+	const char *message = proof->given->message;
+	unsigned char key[IPC_KEY_SIZE], hashed[IPC_KEY_SIZE];
+	bool equal = false;
+
+	if (is_ours(proof->challenge, message) &&
+	    sign(keys->stored, message, key)) {
+		for (size_t i = 0; i < sizeof(key); i++)
+			key[i] ^= proof->given->proof[i];
+		equal = hash(key, hashed) &&
+		        CRYPTO_memcmp(hashed, keys->stored, sizeof(hashed)) == 0 &&
+		        sign(keys->server, message, signature);
+	}
+	explicit_bzero(key, sizeof(key));
+	explicit_bzero(hashed, sizeof(hashed));
 	return equal;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "scram.h"
 #include "users_file.h"
 
 /* What was found for one name; holds secrets, wiped. */
@@ -78,20 +79,20 @@ fill_account(const struct search *search, const struct users_entry *entry,
 
 /* The comparison, or one as long, comes first; only then what forbids it. */
 static enum auth_result
-judge_credential(
-    const struct users_entry *entry, const struct auth_request *request)
+judge_credential(const struct users_entry *entry,
+    const struct auth_request *request, struct auth_verdict *verdict)
 {
 	const struct credential *credential = &entry->credential;
-	uint32_t mech = credential_mech(credential);
+	bool served = credential_serves(credential, request->mech);
 	bool right = false;
 
-	if (mech == request->mech)
-		right = credential_matches(credential, request);
+	if (served)
+		right = credential_matches(credential, request, verdict->signature);
 	else
 		credential_pretend(request);
 	if (credential->locked)
 		return AUTH_LOCKED;
-	if (mech != request->mech)
+	if (!served)
 		return AUTH_MECHANISM;
 	return right ? AUTH_OK : AUTH_PASSWORD;
 }
@@ -116,7 +117,7 @@ judge(const struct config *config, const struct auth_request *request,
 		credential_pretend(request);
 		return AUTH_LOCKED;
 	}
-	result = judge_credential(&entry, request);
+	result = judge_credential(&entry, request, verdict);
 	if (result == AUTH_OK)
 		result = fill_account(search, &entry, verdict);
 	if (result == AUTH_OK && !system_uid_permitted(config, verdict->uid))
@@ -124,29 +125,57 @@ judge(const struct config *config, const struct auth_request *request,
 	return result;
 }
 
+/* The lines of a name; to be given to freezero. NULL: no memory. */
+static struct search *
+find(const struct config *config, const char *name, enum users_state *statep)
+{
+	struct search *search = calloc(1, sizeof(*search));
+	const char *reason;
+
+	*statep = USERS_REFUSED;
+	if (search == NULL)
+		return NULL;
+	search->path = config->auth.users_file;
+	search->name = name;
+	*statep = users_scan(search->path, visit_search, search, &reason);
+	if (*statep == USERS_REFUSED)
+		log_error("%s: %s", search->path, reason);
+	return search;
+}
+
 enum auth_result
 users_check(const struct config *config, const struct auth_request *request,
     struct auth_verdict *verdict)
 {
-	struct search *search = calloc(1, sizeof(*search));
 	enum auth_result result = AUTH_TROUBLE;
-	const char *reason;
+	enum users_state state;
+	struct search *search = find(config, request->user, &state);
 
-	if (search == NULL)
-		return AUTH_TROUBLE;
-	search->path = config->auth.users_file;
-	search->name = request->user;
-	switch (users_scan(search->path, visit_search, search, &reason)) {
-	case USERS_READ:
+	if (state == USERS_READ)
 		result = judge(config, request, search, verdict);
-		break;
-	case USERS_ABSENT:
+	else if (state == USERS_ABSENT)
 		result = AUTH_UNKNOWN;
-		break;
-	case USERS_REFUSED:
-		log_error("%s: %s", search->path, reason);
-		break;
-	}
+	freezero(search, sizeof(*search));
+	return result;
+}
+
+/* A salt is made up for every name, so that the time does not tell either. */
+enum auth_result
+users_challenge(const struct config *config, const struct auth_request *request,
+    struct auth_verdict *verdict)
+{
+	enum users_state state;
+	struct users_entry entry;
+	struct search *search = find(config, request->user, &state);
+	enum auth_result result = AUTH_CHALLENGE;
+
+	verdict->iterations = SCRAM_ITERATIONS;
+	if (state == USERS_REFUSED ||
+	    scram_made_up_salt(config, request->user, verdict->salt) == -1)
+		result = AUTH_TROUBLE;
+	else if (search->matches == 1 && users_parse(&search->line, &entry) == NULL)
+		(void)credential_salt(
+		    &entry.credential, verdict->salt, &verdict->iterations);
 	freezero(search, sizeof(*search));
 	return result;
 }
@@ -171,6 +200,37 @@ users_offer_apop(const char *path)
 
 	return users_scan(path, visit_apop, &offered, &reason) == USERS_READ &&
 	       offered;
+}
+
+/* What visit_scram() has seen so far. */
+struct scram_users {
+	bool some, others;
+};
+
+/* Stops at the first who logs in by a password and not by SCRAM. */
+static bool
+visit_scram(struct users_line *line, void *ctx)
+{
+	struct users_entry entry;
+	struct scram_users *users = ctx;
+
+	if (users_parse(line, &entry) != NULL || entry.credential.locked)
+		return true;
+	if (credential_serves(&entry.credential, IPC_MECH_SCRAM))
+		users->some = true;
+	else if (credential_mech(&entry.credential) == IPC_MECH_PASS)
+		users->others = true;
+	return !users->others;
+}
+
+bool
+users_offer_scram(const char *path)
+{
+	struct scram_users users = {false, false};
+	const char *reason;
+
+	return users_scan(path, visit_scram, &users, &reason) == USERS_READ &&
+	       users.some && !users.others;
 }
 
 struct verification {

@@ -112,8 +112,8 @@ tell_opened(struct client *client, enum md_error error)
 }
 
 /* The credentials were right: opens the maildrop and enters TRANSACTION. */
-static enum verdict
-open_maildrop(struct client *client)
+enum verdict
+login_open(struct client *client)
 {
 	const struct config *config = client->setup->config;
 	const struct md_limits limits = {
@@ -168,22 +168,36 @@ refuse_login(struct client *client, const struct ipc_login_reply *reply)
 	return GO_ON;
 }
 
+bool
+login_permitted(struct client *client, bool answered,
+    const struct ipc_login_reply *reply, enum verdict *verdictp)
+{
+	if (!answered || reply->result >= IPC_RESULTS)
+		*verdictp = client_end(client, IPC_END_ERROR, DROP);
+	else if (client->link.stop != 0)
+		*verdictp = client_end(
+		    client, (enum ipc_end_reason)client->link.stop, DROP);
+	else if (reply->result != IPC_RESULT_OK)
+		*verdictp = refuse_login(client, reply);
+	else
+		return true;
+	return false;
+}
+
 enum verdict
 login_with_secret(
     struct client *client, enum ipc_mech mech, const char *name, const char *secret)
 {
 	struct ipc_login_reply reply;
+	enum verdict verdict;
+	bool answered;
 
 	stream_flush(&client->stream);
-	if (!link_login(&client->link, mech, name, secret, &reply, &client->fds) ||
-	    reply.result >= IPC_RESULTS)
-		return client_end(client, IPC_END_ERROR, DROP);
-	if (client->link.stop != 0)
-		return client_end(
-		    client, (enum ipc_end_reason)client->link.stop, DROP);
-	if (reply.result != IPC_RESULT_OK)
-		return refuse_login(client, &reply);
-	return open_maildrop(client);
+	answered =
+	    link_login(&client->link, mech, name, secret, &reply, &client->fds);
+	return login_permitted(client, answered, &reply, &verdict)
+	           ? login_open(client)
+	           : verdict;
 }
 
 /* USER tells nobody which names exist (RFC 1725 section 12). */

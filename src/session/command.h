@@ -60,6 +60,15 @@ enum verdict run_auth(struct client *client, const struct args *args);
 enum verdict login_with_secret(struct client *client, enum ipc_mech mech,
     const char *name, const char *secret);
 
+/*
+ * The same in two steps. What the monitor answered to a login, if it did:
+ * true if the maildrop is to be opened, else the client was answered and
+ * *verdictp is what the handler returns.
+ */
+bool login_permitted(struct client *client, bool answered,
+    const struct ipc_login_reply *reply, enum verdict *verdictp);
+enum verdict login_open(struct client *client);
+
 /* Handlers of TRANSACTION, in transaction.c. */
 enum verdict run_stat(struct client *client, const struct args *args);
 enum verdict run_list(struct client *client, const struct args *args);

@@ -53,23 +53,31 @@ send_plain(
 	return ipc_send(link->fd, &plain, sizeof(plain), NULL, 0) == 0;
 }
 
-bool
-link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
-    const char *secret, struct ipc_login_reply *reply, struct md_fds *fds)
+/* A name, and a secret where one is sent. */
+static bool
+send_login(const struct monitor_link *link, enum ipc_type type, enum ipc_mech mech,
+    const char *user, const char *secret)
 {
-	struct ipc_login login = {
-	    .type = IPC_LOGIN, .mech = mech, .tls = link->tls};
-	union ipc_message message;
-	int got[IPC_FDS_MAX];
-	size_t count;
+	struct ipc_login login = {.type = type, .mech = mech, .tls = link->tls};
 	bool sent;
 
-	*fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
 	strlcpy(login.user, user, sizeof(login.user));
 	strlcpy(login.secret, secret, sizeof(login.secret));
 	sent = ipc_send(link->fd, &login, sizeof(login), NULL, 0) == 0;
 	explicit_bzero(&login, sizeof(login));
-	if (!sent || !receive(link, IPC_LOGIN_REPLY, &message, got, &count))
+	return sent;
+}
+
+static bool
+receive_login(
+    struct monitor_link *link, struct ipc_login_reply *reply, struct md_fds *fds)
+{
+	union ipc_message message;
+	int got[IPC_FDS_MAX];
+	size_t count;
+
+	*fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
+	if (!receive(link, IPC_LOGIN_REPLY, &message, got, &count))
 		return false;
 	*reply = message.login_reply;
 	if (count !=
@@ -84,6 +92,40 @@ link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
 	fds->mbox = got[2];
 	fds->writable = reply->writable != 0;
 	return true;
+}
+
+bool
+link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
+    const char *secret, struct ipc_login_reply *reply, struct md_fds *fds)
+{
+	return send_login(link, IPC_LOGIN, mech, user, secret) &&
+	       receive_login(link, reply, fds);
+}
+
+bool
+link_scram(struct monitor_link *link, enum ipc_mech mech, const char *user,
+    struct ipc_challenge *challenge)
+{
+	union ipc_message message;
+	int fds[IPC_FDS_MAX];
+	size_t count;
+
+	if (!send_login(link, IPC_SCRAM, mech, user, "") ||
+	    !receive(link, IPC_CHALLENGE, &message, fds, &count))
+		return false;
+	close_all(fds, count);
+	*challenge = message.challenge;
+	return true;
+}
+
+bool
+link_proof(struct monitor_link *link, struct ipc_proof *proof,
+    struct ipc_login_reply *reply, struct md_fds *fds)
+{
+	bool sent = ipc_send(link->fd, proof, sizeof(*proof), NULL, 0) == 0;
+
+	explicit_bzero(proof, sizeof(*proof));
+	return sent && receive_login(link, reply, fds);
 }
 
 bool

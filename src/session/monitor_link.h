@@ -33,6 +33,14 @@ bool link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
  */
 bool link_proxy(struct monitor_link *link, const unsigned char *address);
 
+/* SCRAM's first step. False as above. */
+bool link_scram(struct monitor_link *link, enum ipc_mech mech, const char *user,
+    struct ipc_challenge *challenge);
+
+/* Its last step, as link_login(). The proof is wiped. */
+bool link_proof(struct monitor_link *link, struct ipc_proof *proof,
+    struct ipc_login_reply *reply, struct md_fds *fds);
+
 /* Tells how maildrop_open() went. */
 void link_opened(struct monitor_link *link, const struct ipc_opened *opened);
 

@@ -15,19 +15,35 @@
 
 #define NAME_MAX_OCTETS (IPC_NAME_MAX - 1)
 
-static enum verdict take_plain(struct client *client, char *data, size_t length);
-static enum verdict take_name(struct client *client, char *data, size_t length);
+static SASL_STEP(take_plain);
+static SASL_STEP(take_name);
+
+const char sasl_other_name[] = "[AUTH] nobody logs in as another here";
+
+static bool
+always(const struct client *client)
+{
+	(void)client;
+	return true;
+}
 
 static const struct mechanism {
 	const char *name;
 	enum ipc_mech mech;
 	bool (*possible)(const struct client *client);
 	bool cleartext;     /* what it sends must not be read by others */
+	bool scram;         /* offered unasked if users can use it */
 	const char *prompt; /* the challenge where no initial response came */
-	enum verdict (*first)(struct client *client, char *data, size_t length);
+	SASL_STEP((*first));
 } mechanisms[] = {
-    {"PLAIN", IPC_MECH_PLAIN, cleartext_allowed, true, "",          take_plain},
-    {"LOGIN", IPC_MECH_LOGIN, cleartext_allowed, true, "Username:", take_name },
+    {"SCRAM-SHA-256-PLUS", IPC_MECH_SCRAM_PLUS, scram_can_bind,    false, true,  "",
+     scram_start                                                                                },
+    {"SCRAM-SHA-256",      IPC_MECH_SCRAM,      always,            false, true,  "", scram_start},
+    {"EXTERNAL",           IPC_MECH_EXTERNAL,   external_possible, false, false, "",
+     external_start                                                                             },
+    {"PLAIN",              IPC_MECH_PLAIN,      cleartext_allowed, true,  false, "", take_plain },
+    {"LOGIN",              IPC_MECH_LOGIN,      cleartext_allowed, true,  false,
+     "Username:",                                                                    take_name  },
 };
 
 #define MECHANISMS (sizeof(mechanisms) / sizeof(mechanisms[0]))
@@ -52,13 +68,25 @@ is_configured(const struct client *client, const struct mechanism *mechanism)
 {
 	const char *list = client->setup->config->auth.mechanisms;
 
-	return is_listed(list, "auto") || is_listed(list, mechanism->name);
+	if (is_listed(list, "auto"))
+		return !mechanism->scram || client->setup->scram;
+	return is_listed(list, mechanism->name);
 }
 
 static bool
 is_offered(const struct client *client, const struct mechanism *mechanism)
 {
 	return is_configured(client, mechanism) && mechanism->possible(client);
+}
+
+bool
+sasl_offers(const struct client *client, enum ipc_mech mech)
+{
+	for (size_t i = 0; i < MECHANISMS; i++) {
+		if (mechanisms[i].mech == mech)
+			return is_offered(client, &mechanisms[i]);
+	}
+	return false;
 }
 
 bool
@@ -88,23 +116,26 @@ sasl_cancel(struct client *client)
 	client->stream.responding = false;
 }
 
-/* The attempt ends here, with nobody logged in. */
-static enum verdict
-fail(struct client *client, const char *text)
+enum verdict
+sasl_refuse(struct client *client, const char *text)
 {
 	sasl_cancel(client);
-	return client_refuse(client, text);
+	client_refuse(client, text);
+	/* SCRAM's proof was right, its end was not: the maildrop is ours */
+	return client->fds.index == -1 ? GO_ON
+	                               : client_end(client, IPC_END_ERROR, CLOSE);
 }
 
-/* A challenge, and who takes the response to it. */
-static enum verdict
-challenge(struct client *client, const char *text,
-    enum verdict (*next)(struct client *, char *, size_t))
+/* The longest is SCRAM's first: a nonce as long as a message may be. */
+enum verdict
+sasl_challenge(struct client *client, const char *text, SASL_STEP((*next)))
 {
-	char encoded[TEXT_BASE64_SIZE(256)];
+	char encoded[TEXT_BASE64_SIZE(IPC_AUTH_SIZE)];
 
 	text_to_base64(encoded, text, strlen(text));
-	stream_format(&client->stream, "+ %s\r\n", encoded);
+	stream_put(&client->stream, "+ ", 2);
+	stream_put(&client->stream, encoded, strlen(encoded));
+	stream_put(&client->stream, "\r\n", 2);
 	client->sasl->next = next;
 	client->stream.responding = true;
 	return GO_ON;
@@ -115,7 +146,7 @@ static enum verdict
 take_response(struct client *client, char *text, size_t length)
 {
 	if (!text_from_base64(text, length, text, length, &length))
-		return fail(client, "not a response in base64");
+		return sasl_refuse(client, "not a response in base64");
 	text[length] = '\0';
 	return client->sasl->next(client, text, length);
 }
@@ -125,7 +156,7 @@ sasl_response(struct client *client, char *line, size_t length)
 {
 	client->stream.responding = false;
 	if (length == 1 && line[0] == '*')
-		return fail(client, "authentication cancelled");
+		return sasl_refuse(client, "authentication cancelled");
 	return take_response(client, line, length);
 }
 
@@ -179,10 +210,10 @@ run_auth(struct client *client, const struct args *args)
 	if (client->sasl == NULL)
 		return client_refuse(
 		    client, "[SYS/TEMP] no memory left on the server");
-	client->sasl->mechanism = mechanism;
+	client->sasl->mech = mechanism->mech;
 	client->sasl->next = mechanism->first;
 	if (args->second == NULL)
-		return challenge(client, mechanism->prompt, mechanism->first);
+		return sasl_challenge(client, mechanism->prompt, mechanism->first);
 	if (strcmp(args->second, "=") == 0)
 		args->second[0] = '\0';
 	return take_response(client, args->second, strlen(args->second));
@@ -192,8 +223,8 @@ run_auth(struct client *client, const struct args *args)
 static enum verdict
 log_in(struct client *client, const char *name, const char *password)
 {
-	enum ipc_mech mech = client->sasl->mechanism->mech;
-	enum verdict verdict = login_with_secret(client, mech, name, password);
+	enum verdict verdict =
+	    login_with_secret(client, client->sasl->mech, name, password);
 
 	sasl_cancel(client);
 	return verdict;
@@ -221,12 +252,13 @@ take_plain(struct client *client, char *data, size_t length)
 	if (rest <= end)
 		password = cut(&rest, end);
 	if (password == NULL || rest <= end)
-		return fail(client, "not [name] NUL name NUL password");
+		return sasl_refuse(client, "not [name] NUL name NUL password");
 	if (authzid[0] != '\0' && strcmp(authzid, name) != 0)
-		return fail(client, "[AUTH] nobody logs in as another here");
+		return sasl_refuse(client, sasl_other_name);
 	if (name[0] == '\0' || strlen(name) > NAME_MAX_OCTETS ||
 	    password[0] == '\0' || strlen(password) > NAME_MAX_OCTETS)
-		return fail(client, "name or password is empty or over 255 octets");
+		return sasl_refuse(
+		    client, "name or password is empty or over 255 octets");
 	return log_in(client, name, password);
 }
 
@@ -234,7 +266,7 @@ static enum verdict
 take_password(struct client *client, char *data, size_t length)
 {
 	if (length == 0 || length > NAME_MAX_OCTETS || strlen(data) != length)
-		return fail(client, "not a password of 1 to 255 octets");
+		return sasl_refuse(client, "not a password of 1 to 255 octets");
 	return log_in(client, client->sasl->name, data);
 }
 
@@ -243,7 +275,7 @@ static enum verdict
 take_name(struct client *client, char *data, size_t length)
 {
 	if (length == 0 || length > NAME_MAX_OCTETS || strlen(data) != length)
-		return fail(client, "not a name of 1 to 255 octets");
+		return sasl_refuse(client, "not a name of 1 to 255 octets");
 	strlcpy(client->sasl->name, data, sizeof(client->sasl->name));
-	return challenge(client, "Password:", take_password);
+	return sasl_challenge(client, "Password:", take_password);
 }

@@ -12,12 +12,24 @@
 
 struct mechanism;
 
+/* One step of a mechanism: takes a response, decoded and terminated. */
+#define SASL_STEP(name)                                                            \
+	enum verdict name(struct client *client, char *data, size_t length)
+
+/* SCRAM's part of an attempt. */
+struct sasl_scram {
+	char header[1024];         /* gs2-header, as it came */
+	char binding[64];          /* type of channel binding; empty: none */
+	char nonce[IPC_AUTH_SIZE]; /* the client's part, then both */
+	struct ipc_proof proof;    /* its message grows from step to step */
+};
+
 /* One attempt; holds secrets, wiped with it. */
 struct sasl {
-	const struct mechanism *mechanism;
-	/* takes the next response, decoded and terminated */
-	enum verdict (*next)(struct client *client, char *data, size_t length);
+	enum ipc_mech mech;
+	SASL_STEP((*next));
 	char name[IPC_NAME_MAX];
+	struct sasl_scram scram;
 };
 
 /* Whether AUTH would accept any mechanism now. */
@@ -31,5 +43,26 @@ enum verdict sasl_response(struct client *client, char *line, size_t length);
 
 /* Forgets the attempt, if there is one. */
 void sasl_cancel(struct client *client);
+
+/* For mechanisms: whether another of them is offered. */
+bool sasl_offers(const struct client *client, enum ipc_mech mech);
+
+/* For mechanisms: a challenge, and who takes the response to it. GO_ON. */
+enum verdict
+sasl_challenge(struct client *client, const char *text, SASL_STEP((*next)));
+
+/* The attempt ends with "-ERR text", and the session too if it holds a maildrop. */
+enum verdict sasl_refuse(struct client *client, const char *text);
+
+/* The refusal of an authzid that is not the name. */
+extern const char sasl_other_name[];
+
+/* SCRAM, in sasl_scram.c, and whether it can bind to the channel. */
+SASL_STEP(scram_start);
+bool scram_can_bind(const struct client *client);
+
+/* EXTERNAL, in sasl_external.c, and whether there is a name. */
+SASL_STEP(external_start);
+bool external_possible(const struct client *client);
 
 #endif

@@ -79,10 +79,10 @@ foreign(struct client *client)
 static enum verdict
 too_long(struct client *client)
 {
-	sasl_cancel(client);
-	client_refuse(client, "line too long");
+	enum verdict verdict = sasl_refuse(client, "line too long");
+
 	if (++client->long_lines < LONG_LINES_MAX)
-		return GO_ON;
+		return verdict;
 	return client_end(client, IPC_END_ERROR, CLOSE);
 }
 

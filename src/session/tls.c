@@ -7,7 +7,9 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct tls {
 	SSL *ssl;
@@ -88,4 +90,154 @@ unsigned
 tls_version(const struct tls *tls)
 {
 	return (unsigned)SSL_version(tls->ssl);
+}
+
+/* A label of IANA's, no context, 32 octets. Needs the extended master secret. */
+static size_t
+bind_exporter(SSL *ssl, unsigned char data[TLS_BINDING_MAX])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	enum { OCTETS = 32 };
+
+	if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1)
+		return 0;
+	return SSL_export_keying_material(
+	           ssl, data, OCTETS, label, sizeof(label) - 1, NULL, 0, 0) == 1
+	           ? OCTETS
+	           : 0;
+}
+
+/* The first Finished message: the client's, since no session is resumed. */
+static size_t
+bind_unique(SSL *ssl, unsigned char data[TLS_BINDING_MAX])
+{
+	size_t length;
+
+	if (SSL_version(ssl) != TLS1_2_VERSION || SSL_get_extms_support(ssl) != 1)
+		return 0;
+	length = SSL_get_peer_finished(ssl, data, TLS_BINDING_MAX);
+	return length <= TLS_BINDING_MAX ? length : 0;
+}
+
+/* The hash of the certificate, by the hash of its signature, or SHA-256. */
+static size_t
+bind_end_point(SSL *ssl, unsigned char data[TLS_BINDING_MAX])
+{
+	X509 *certificate = SSL_get_certificate(ssl);
+	const EVP_MD *digest;
+	unsigned length = 0;
+	int hash;
+
+	if (certificate == NULL ||
+	    X509_get_signature_info(certificate, &hash, NULL, NULL, NULL) != 1)
+		return 0;
+	if (hash == NID_md5 || hash == NID_sha1)
+		hash = NID_sha256;
+	digest = EVP_get_digestbynid(hash);
+	if (digest == NULL || EVP_MD_get_size(digest) > TLS_BINDING_MAX ||
+	    X509_digest(certificate, digest, data, &length) != 1)
+		return 0;
+	return length;
+}
+
+static const struct {
+	const char *type;
+	size_t (*bind)(SSL *ssl, unsigned char data[TLS_BINDING_MAX]);
+} bindings[] = {
+    {"tls-exporter",         bind_exporter },
+    {"tls-unique",           bind_unique   },
+    {"tls-server-end-point", bind_end_point},
+};
+
+#define BINDINGS (sizeof(bindings) / sizeof(bindings[0]))
+
+size_t
+tls_binding(
+    const struct tls *tls, const char *type, unsigned char data[TLS_BINDING_MAX])
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < BINDINGS; i++) {
+		if (strcmp(bindings[i].type, type) == 0)
+			length = bindings[i].bind(tls->ssl, data);
+	}
+	ERR_clear_error();
+	return length;
+}
+
+bool
+tls_has_binding(const struct tls *tls)
+{
+	unsigned char data[TLS_BINDING_MAX];
+
+	for (size_t i = 0; i < BINDINGS; i++) {
+		if (tls_binding(tls, bindings[i].type, data) > 0)
+			return true;
+	}
+	return false;
+}
+
+/* In UTF-8, without a NUL inside; false: it does not fit, or is no text. */
+static bool
+copy_string(const ASN1_STRING *string, char *dst, size_t size)
+{
+	unsigned char *text = NULL;
+	int length = ASN1_STRING_to_UTF8(&text, string);
+	bool fits = length > 0 && (size_t)length < size &&
+	            memchr(text, '\0', (size_t)length) == NULL;
+
+	if (fits) {
+		memcpy(dst, text, (size_t)length);
+		dst[length] = '\0';
+	}
+	OPENSSL_free(text);
+	return fits;
+}
+
+static bool
+common_name(const X509 *certificate, char *name, size_t size)
+{
+	const X509_NAME *subject = X509_get_subject_name(certificate);
+	int place = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+
+	return place >= 0 &&
+	       X509_NAME_get_index_by_NID(subject, NID_commonName, place) < 0 &&
+	       copy_string(
+	           X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, place)),
+	           name, size);
+}
+
+/* *countp: how many addresses there are. */
+static bool
+address(const X509 *certificate, unsigned number, unsigned *countp, char *name,
+    size_t size)
+{
+	GENERAL_NAMES *names =
+	    X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	bool found = false;
+
+	*countp = 0;
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *one = sk_GENERAL_NAME_value(names, i);
+
+		if (one->type == GEN_EMAIL && (*countp)++ == number)
+			found = copy_string(one->d.rfc822Name, name, size);
+	}
+	GENERAL_NAMES_free(names);
+	return found;
+}
+
+bool
+tls_client_name(const struct tls *tls, unsigned number, char *name, size_t size)
+{
+	const X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
+	unsigned count;
+	bool found;
+
+	if (certificate == NULL || SSL_get_verify_result(tls->ssl) != X509_V_OK)
+		return false;
+	found = address(certificate, number, &count, name, size) ||
+	        (count == 0 && number == 0 && common_name(certificate, name, size));
+	ERR_clear_error();
+	return found;
 }

@@ -27,6 +27,28 @@ enum io_result tls_read(struct tls *tls, void *buf, size_t size, size_t *lengthp
 enum io_result
 tls_write(struct tls *tls, const void *buf, size_t size, size_t *lengthp);
 
+/* Octets of channel binding data, at most: a digest of the certificate. */
+#define TLS_BINDING_MAX 64
+
+/*
+ * Channel binding data of a type by its registered name: tls-exporter (RFC
+ * 9266), tls-unique and tls-server-end-point (RFC 5929), each where it is
+ * safe and defined. Returns the octets; 0: not of this type, here.
+ */
+size_t tls_binding(
+    const struct tls *tls, const char *type, unsigned char data[TLS_BINDING_MAX]);
+
+/* Whether there is any. */
+bool tls_has_binding(const struct tls *tls);
+
+/*
+ * A name that a verified certificate of the client's holds: its e-mail
+ * addresses in subjectAltName, counted from 0; or, where it has none, the one
+ * CN of its subject. False: no such name, or no such certificate.
+ */
+bool
+tls_client_name(const struct tls *tls, unsigned number, char *name, size_t size);
+
 /* The version on the wire, TLS1_2_VERSION or TLS1_3_VERSION, for the log. */
 unsigned tls_version(const struct tls *tls);
 

@@ -1,0 +1,23 @@
+/*
+ * One look of the auth child at what a session sent. Waits for its verdict,
+ * AUTH_LIMIT_MS at most, and leaves it in monitor->verdict.
+ */
+#ifndef POPLAR_PRIV_ATTEMPT_H
+#define POPLAR_PRIV_ATTEMPT_H
+
+#include <stdbool.h>
+
+#include "requests.h"
+
+/* A password, an APOP digest, or a name that the client's certificate holds. */
+enum auth_result
+attempt_login(struct monitor *monitor, const struct ipc_login *login);
+
+/* SCRAM for monitor->user; false: no challenge is to be had. */
+bool attempt_challenge(struct monitor *monitor, struct ipc_challenge *challenge);
+
+/* The answer of monitor->user to monitor->challenge. */
+enum auth_result
+attempt_proof(struct monitor *monitor, const struct ipc_proof *proof);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * Salts for names that have no SCRAM keys, unknown ones included (RFC 5802
+ * section 9 asks for no difference): HMAC-SHA-256 of the name under a key of
+ * this server, 32 random octets in server.state_dir, made at the first use.
+ * Runs as root in the auth child; two may make the key at once, and the first
+ * to link it wins.
+ */
+#include "scram.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "log.h"
+#include "text.h"
+
+#define KEY_NAME "scram-key"
+
+/* 1: read; 0: there is none; -1 with errno, EBADMSG: it is no key of ours. */
+static int
+read_key(int folder, unsigned char key[IPC_KEY_SIZE])
+{
+	unsigned char more;
+	struct stat st;
+	int fd = openat(folder, KEY_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool good;
+
+	if (fd == -1)
+		return errno == ENOENT ? 0 : -1;
+	good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_uid == geteuid() && (st.st_mode & 077) == 0 &&
+	       read(fd, key, IPC_KEY_SIZE) == IPC_KEY_SIZE &&
+	       read(fd, &more, 1) == 0;
+	close(fd);
+	errno = EBADMSG;
+	return good ? 1 : -1;
+}
+
+/* 0, also where another was faster; or -1 with errno. */
+static int
+make_key(int folder)
+{
+	unsigned char key[IPC_KEY_SIZE];
+	char name[sizeof(KEY_NAME) + 32];
+	int fd, result = -1, saved;
+
+	snprintf(name, sizeof(name), KEY_NAME ".%ld", (long)getpid());
+	(void)unlinkat(folder, name, 0);
+	fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd == -1)
+		return -1;
+	arc4random_buf(key, sizeof(key));
+	if (write(fd, key, sizeof(key)) == sizeof(key) && fsync(fd) == 0 &&
+	    (linkat(folder, name, folder, KEY_NAME, 0) == 0 || errno == EEXIST))
+		result = fsync(folder);
+	saved = errno;
+	explicit_bzero(key, sizeof(key));
+	close(fd);
+	(void)unlinkat(folder, name, 0);
+	errno = saved;
+	return result;
+}
+
+static int
+load_key(const char *path, unsigned char key[IPC_KEY_SIZE])
+{
+	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int found = folder == -1 ? -1 : read_key(folder, key);
+
+	if (found == 0)
+		found = make_key(folder) == 0 ? read_key(folder, key) : -1;
+	if (found != 1)
+		log_error("%s/" KEY_NAME ": %s", path,
+		    errno == EBADMSG
+		        ? "not 32 octets that only we can read; remove it"
+		        : strerror(errno));
+	if (folder != -1)
+		close(folder);
+	return found == 1 ? 0 : -1;
+}
+
+int
+scram_made_up_salt(
+    const struct config *config, const char *name, char salt[IPC_SALT_SIZE])
+{
+	unsigned char key[IPC_KEY_SIZE], made[EVP_MAX_MD_SIZE];
+	int result = -1;
+
+	if (load_key(config->server.state_dir, key) == 0 &&
+	    HMAC(EVP_sha256(), key, sizeof(key), (const unsigned char *)name,
+	        strlen(name), made, NULL) != NULL) {
+		text_to_base64(salt, made, SCRAM_SALT_SIZE);
+		result = 0;
+	}
+	explicit_bzero(key, sizeof(key));
+	explicit_bzero(made, sizeof(made));
+	return result;
+}
