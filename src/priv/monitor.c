@@ -24,6 +24,7 @@
 #include "log.h"
 #include "report.h"
 #include "requests.h"
+#include "signals.h"
 
 /* The descriptors of a session: 0 to 2 are /dev/null. */
 enum {
@@ -46,30 +47,6 @@ enum {
 #else
 #define NULL_DESCRIPTORS 3
 #endif
-
-static void
-ignore_signals(void)
-{
-	static const int ignored[] = {
-	    SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE, SIGXFSZ, SIGUSR2, SIGALRM};
-
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-}
-
-/* SIGUSR1 is the listener's kick; it comes as a readable descriptor. */
-static int
-kick_descriptor(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	if (sigprocmask(SIG_SETMASK, &set, NULL) == -1)
-		return -1;
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 /*
  * RFC 1725 section 7: a msg-id, different for each greeting. The process and
@@ -96,9 +73,9 @@ start(struct monitor *monitor, const struct monitor_setup *setup)
 	snprintf(monitor->sid, sizeof(monitor->sid), "%08x", arc4random());
 	if (setup->apop)
 		make_stamp(monitor->stamp, sizeof(monitor->stamp), setup->config);
-	ignore_signals();
+	signals_ignore();
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	monitor->signals = kick_descriptor();
+	monitor->signals = signals_kick();
 	if (setup->table != NULL)
 		table_hide(setup->table);
 }
