@@ -90,9 +90,12 @@ $(out)/obj/%.o: src/%.c
 unit_sources = $(wildcard tests/unit/*/*.c)
 units = $(unit_sources:tests/unit/%.c=$(out)/unit/%)
 
+# the model of cuts has files of its own
+$(out)/unit/mbox/model: $(wildcard tests/model/*.c)
+
 $(out)/unit/%: tests/unit/%.c $(archives)
 	@mkdir -p $(@D)
-	$(cc) $(CPPFLAGS_ALL) -Isrc $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< \
+	$(cc) $(CPPFLAGS_ALL) -Isrc $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) \
 		$(link) $(LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
 
 # a fuzz entry: tests/fuzz/NAME.c, which defines LLVMFuzzerTestOneInput(); in
