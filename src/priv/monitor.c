@@ -235,6 +235,16 @@ monitor_await(struct monitor *monitor, int fd, uint64_t deadline)
 	}
 }
 
+bool
+monitor_pending(const struct monitor *monitor)
+{
+	const struct md_fds *fds = &monitor->opening.fds;
+	struct stat st;
+
+	return monitor->opened && fds->journal != -1 &&
+	       fstat(fds->journal, &st) == 0 && st.st_size > 0;
+}
+
 void
 monitor_let_go(struct monitor *monitor)
 {
@@ -309,15 +319,6 @@ serve_child(struct monitor *monitor, uint64_t limit)
 	return status;
 }
 
-static bool
-journal_pending(const struct opening *opening)
-{
-	struct stat st;
-
-	return opening->fds.journal != -1 &&
-	       fstat(opening->fds.journal, &st) == 0 && st.st_size > 0;
-}
-
 /* Replays the journal in a fresh child. The locks are still ours. 0 or 1. */
 static int
 recover(struct monitor *monitor)
@@ -364,7 +365,7 @@ monitor_run(const struct monitor_setup *setup)
 	status = serve_child(monitor, 0);
 	if (monitor->phase != PHASE_ENDED)
 		report_death(monitor, status);
-	if (monitor->opened && journal_pending(&monitor->opening))
+	if (monitor_pending(monitor))
 		(void)recover(monitor);
 	monitor_let_go(monitor);
 	free(monitor);
@@ -405,7 +406,7 @@ monitor_recover(const struct monitor_setup *setup, const char *state_name)
 	start(monitor, setup);
 	result = reopen_patiently(monitor, state_name);
 	if (result == OPENING_OK)
-		failed = journal_pending(&monitor->opening) ? recover(monitor) : 0;
+		failed = monitor_pending(monitor) ? recover(monitor) : 0;
 	else if (result == OPENING_IN_USE)
 		failed = 0; /* that session recovered at its login */
 	else
