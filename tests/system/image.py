@@ -103,7 +103,8 @@ class Image(Mount):
         try:
             self._mount("-t", self.kind, "-o", self.options, self.file)
         except OSError as error:
-            raise unittest.SkipTest(f"no loop mount of {self.kind} here: {error}") from None
+            reason = str(error).splitlines()[0]
+            raise unittest.SkipTest(f"no loop mount of {self.kind} here: {reason}") from None
 
     def cut(self, flags):
         """The power fails: nothing reaches the disk from here on."""
