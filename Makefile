@@ -90,9 +90,12 @@ $(out)/obj/%.o: src/%.c
 unit_sources = $(wildcard tests/unit/*/*.c)
 units = $(unit_sources:tests/unit/%.c=$(out)/unit/%)
 
+# the model of cuts has files of its own
+$(out)/unit/mbox/model: $(wildcard tests/model/*.c)
+
 $(out)/unit/%: tests/unit/%.c $(archives)
 	@mkdir -p $(@D)
-	$(cc) $(CPPFLAGS_ALL) -Isrc $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< \
+	$(cc) $(CPPFLAGS_ALL) -Isrc $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) \
 		$(link) $(LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
 
 # a fuzz entry: tests/fuzz/NAME.c, which defines LLVMFuzzerTestOneInput(); in
@@ -113,6 +116,15 @@ tools = $(tool_sources:tests/system/%.c=$(out)/tools/%)
 $(out)/tools/%: tests/system/%.c
 	@mkdir -p $(@D)
 	$(cc) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LIBS)
+
+# what bench measures with: tests/bench/NAME.c
+bench_tools = $(addprefix $(out)/bench/,mkmbox load loop)
+
+$(out)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h)
+	@mkdir -p $(@D)
+	$(cc) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -O3 $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(LIBS)
+
+$(out)/bench/load: $(addprefix tests/bench/,pop.c crowd.c sums.c)
 
 units: $(units) $(fuzzers) $(tools)
 
@@ -202,11 +214,12 @@ soak: all
 		echo "round $$round"; $(MAKE) check; $(MAKE) sanitize; done
 	$(MAKE) fuzz FUZZ_SECONDS=3600
 
-bench: all
-	POPLAR_BUILD=$(abspath $(out)) /usr/bin/python3 tests/bench/bench.py
+bench bench-quick: all $(bench_tools)
+	POPLAR_BUILD=$(abspath $(out)) /usr/bin/python3 tests/bench/bench.py \
+		$(if $(filter bench-quick,$@),--quick) $(BENCH)
 
 .PHONY: all units check clean install uninstall demo format lint sanitize \
-	coverage fuzz fuzzers soak bench
+	coverage fuzz fuzzers soak bench bench-quick
 .SECONDARY:
 
 -include $(wildcard $(out)/obj/*.d $(out)/obj/*/*.d $(out)/unit/*/*.d)

@@ -11,6 +11,9 @@
 /* Milliseconds on the monotonic clock; never 0. */
 uint64_t clock_now(void);
 
+/* Microseconds on it, for what is measured and not waited for. */
+uint64_t clock_now_us(void);
+
 /*
  * What to give to poll(2) to wake at the deadline: real milliseconds, at
  * least 0, never past it by more than one. A deadline of 0 means none: -1.

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -97,7 +98,7 @@ parse(int argc, char **argv, struct arguments *arguments)
 			usage();
 		}
 	}
-	if (optind != argc)
+	if (optind != argc || (arguments->tls && !arguments->inetd))
 		usage();
 }
 
@@ -156,12 +157,40 @@ sane_signals(void)
 	umask(022);
 }
 
+/*
+ * A limit on the size of files would be met in the middle of an UPDATE. Without
+ * the privilege to lift it, opening.c heeds what is left of it.
+ */
+static void
+sane_limits(void)
+{
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+	if (setrlimit(RLIMIT_FSIZE, &limit) == 0 ||
+	    getrlimit(RLIMIT_FSIZE, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+/* Whether standard error is the client, as inetd arranges it. */
+static bool
+client_on_stderr(void)
+{
+	struct stat client, errors;
+
+	return fstat(STDIN_FILENO, &client) == 0 &&
+	       fstat(STDERR_FILENO, &errors) == 0 && S_ISSOCK(client.st_mode) &&
+	       client.st_dev == errors.st_dev && client.st_ino == errors.st_ino;
+}
+
 static void
 early_log(const struct config *config, const struct arguments *arguments)
 {
 	const bool to_stderr =
-	    config->log.target == TARGET_STDERR ||
-	    (config->log.target == TARGET_AUTO && !arguments->inetd);
+	    arguments->inetd
+	        ? config->log.target == TARGET_STDERR && !client_on_stderr()
+	        : config->log.target != TARGET_SYSLOG;
 
 	log_open(to_stderr ? LOG_TO_STDERR : LOG_TO_SYSLOG,
 	    (enum log_level)config->log.level);
@@ -219,17 +248,6 @@ run(struct config *config, const struct arguments *arguments)
 	return listener_run(config, &sandbox, &arguments->server);
 }
 
-/* Whether standard error is the client, as inetd arranges it. */
-static bool
-client_on_stderr(void)
-{
-	struct stat client, errors;
-
-	return fstat(STDIN_FILENO, &client) == 0 &&
-	       fstat(STDERR_FILENO, &errors) == 0 && S_ISSOCK(client.st_mode) &&
-	       client.st_dev == errors.st_dev && client.st_ino == errors.st_ino;
-}
-
 /* Tells the log what is wrong, and the client only that something is. */
 static void
 tell_log(char *faults)
@@ -282,6 +300,7 @@ main(int argc, char **argv)
 	sane_descriptors();
 	sane_environment();
 	sane_signals();
+	sane_limits();
 	if (load(&arguments, &config) != 0)
 		return EX_CONFIG;
 	return arguments.check ? check(config) : run(config, &arguments);

@@ -112,7 +112,7 @@ static void
 to_stderr(const char *word, const char *text)
 {
 	char line[LOG_LINE_MAX + 128];
-	int n = snprintf(line, sizeof(line), "poplard: %s%s\n", word, text);
+	int n = snprintf(line, sizeof(line), "%s: %s%s\n", getprogname(), word, text);
 	ssize_t written = write(STDERR_FILENO, line, (size_t)n);
 
 	if (written == -1)

@@ -49,7 +49,7 @@ network_is_loopback(const unsigned char address[NETWORK_OCTETS])
 static unsigned
 bit(const unsigned char address[NETWORK_OCTETS], unsigned i)
 {
-	return (address[i / 8] >> (7 - i % 8)) & 1U;
+	return ((unsigned)address[i / 8] >> (7 - i % 8)) & 1U;
 }
 
 /* Parses an address; *widthp is the number of its own bits. */

@@ -9,14 +9,19 @@
  *   6. the journal is emptied, synced
  *
  * Without space for 1, phase MOVE takes the place of COPY: see gap.c. What
- * was appended before 5 is moved down by a cut of its own. Where nothing is
- * kept behind the first cut, shortening the file is all.
+ * was appended before 5 is moved down by a cut of its own.
+ *
+ * Where nothing is kept behind the first cut, a head with phase DROP takes
+ * the place of 1 and 2, the mark alone that of 3, and there is no 4.
  */
 #include "cutter.h"
 
 #include <errno.h>
 
 #include "edge.h"
+
+/* Octets before the cut that must be the same after a crash. */
+#define BEFORE 4096
 
 int
 cutter_open(struct cutter *cutter, int mbox, int journal)
@@ -68,13 +73,13 @@ is_sound(const struct cut *cut)
 	       (cut->count == 0 || cut->keep[0].start > cut->from);
 }
 
-/* A hole where kept octets will be written needs its block before, not then. */
+/* A hole where octets will be written needs its block before, not then. */
 static int
 fill_holes(int mbox, const struct journal_head *head)
 {
 	off_t from = (off_t)head->from;
 
-	if (disk_allocate(mbox, from, (off_t)head->size - from) == 0 ||
+	if (disk_allocate(mbox, from, edge_far(head) - from) == 0 ||
 	    errno == EOPNOTSUPP)
 		return 0;
 	return -1;
@@ -85,7 +90,6 @@ cutter_plan(struct cutter *cutter, const struct cut *cut, enum journal_phase pha
     struct journal_head *head)
 {
 	const struct journal_head *last = &cutter->journal.head;
-	uint64_t body_end = last->body_at + last->body_length;
 
 	*head = (struct journal_head){
 	    .phase = phase,
@@ -95,13 +99,32 @@ cutter_plan(struct cutter *cutter, const struct cut *cut, enum journal_phase pha
 	    .from = (uint64_t)cut->from,
 	    .end = (uint64_t)(cut->from + kept_length(cut)),
 	    .size = (uint64_t)cut->size,
-	    .body_at = last->sequence == 0 ? JOURNAL_BODY : body_end,
+	    .before_at = cut->from > BEFORE ? (uint64_t)cut->from - BEFORE : 0,
+	    .body_at = JOURNAL_BODY,
 	};
+	if (last->sequence != 0) {
+		head->before_at = last->before_at;
+		head->body_at = last->body_at + last->body_length;
+	}
 	if (fill_holes(cutter->mbox, head) == -1)
 		return -1;
 	if (disk_datasync(cutter->mbox) == -1)
 		return -1;
 	return edge_describe(&cutter->ranger, cutter->mbox, head);
+}
+
+/*
+ * Takes back a head that may be on the disk already. Zeros in its slot, not
+ * an empty file: if they are not synced, the next recovery sees and does it.
+ */
+static int
+take_back(struct cutter *cutter)
+{
+	static const struct journal_head none;
+
+	if (disk_write(cutter->journal.fd, &none, sizeof(none), 0) == -1)
+		return -1;
+	return disk_datasync(cutter->journal.fd);
 }
 
 int
@@ -111,7 +134,7 @@ cutter_put(struct cutter *cutter, const struct journal_head *head)
 
 	if (journal_put(&cutter->journal, head) == 0)
 		return 0;
-	if (first && cutter_no_space(errno) && journal_empty(&cutter->journal) == 0)
+	if (first && cutter_no_space(errno) && take_back(cutter) == 0)
 		errno = ENOSPC;
 	else
 		errno = EIO;
@@ -176,6 +199,16 @@ shorten(struct cutter *cutter)
 	return journal_empty(&cutter->journal);
 }
 
+static int
+drop(struct cutter *cutter)
+{
+	if (edge_mark(&cutter->ranger, cutter->mbox, &cutter->journal.head) == -1)
+		return -1;
+	if (disk_datasync(cutter->mbox) == -1)
+		return -1;
+	return shorten(cutter);
+}
+
 int
 cutter_finish(struct cutter *cutter)
 {
@@ -183,6 +216,7 @@ cutter_finish(struct cutter *cutter)
 	    [JOURNAL_COPY] = redo_copy,
 	    [JOURNAL_MOVE] = gap_move,
 	    [JOURNAL_CUT] = shorten,
+	    [JOURNAL_DROP] = drop,
 	};
 
 	while (cutter->journal.head.sequence != 0) {
@@ -203,13 +237,31 @@ reason(int error)
 	return error == ENODATA ? MD_CHANGED : MD_IO;
 }
 
-/* Nothing is kept behind the cut: this needs no space, so no journal. */
 static enum md_error
-cut_all(const struct cut *cut)
+truncate_alone(const struct cut *cut)
 {
 	if (disk_truncate(cut->mbox, cut->from) == -1)
 		return reason(errno);
 	return disk_sync(cut->mbox) == -1 ? MD_IO : MD_OK;
+}
+
+/*
+ * Nothing is kept behind the cut. Shortening the file is all where no block
+ * is filled up by it; and where there is no space even for a head.
+ */
+static enum md_error
+cut_rest(struct cutter *cutter, const struct cut *cut)
+{
+	struct journal_head head;
+
+	if (edge_is_clean(cut->from))
+		return truncate_alone(cut);
+	if (cutter_plan(cutter, cut, JOURNAL_DROP, &head) == -1)
+		return cutter_no_space(errno) ? truncate_alone(cut) : reason(errno);
+	digest_of("", 0, &head.body);
+	if (cutter_put(cutter, &head) == 0)
+		return cutter_finish(cutter) == -1 ? MD_IO : MD_OK;
+	return errno == ENOSPC ? truncate_alone(cut) : MD_IO;
 }
 
 static enum md_error
@@ -226,7 +278,7 @@ cut_some(struct cutter *cutter, const struct cut *cut)
 	if (disk_datasync(cut->journal) == -1)
 		return MD_IO;
 	if (cut->count == 0)
-		return cut_all(cut);
+		return cut_rest(cutter, cut);
 	if (commit(cutter, cut) == -1)
 		return reason(errno);
 	return cutter_finish(cutter) == -1 ? MD_IO : MD_OK;

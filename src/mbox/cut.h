@@ -26,7 +26,7 @@ struct cut {
 
 /*
  * Commits the cut. MD_OK: the kept octets alone are in the file, synced, the
- * journal is empty. MD_NO_SPACE, MD_NO_MEMORY, MD_CHANGED (the file is not of
+ * journal holds no cut. MD_NO_SPACE, MD_NO_MEMORY, MD_CHANGED (the file is not of
  * that size, or a span lies outside), MD_PENDING (the journal holds another
  * cut): nothing was changed. MD_IO: it may have been committed; the journal
  * stays, and a later cut_recover() finishes it or finds nothing.

@@ -14,7 +14,6 @@
 
 #define BLOCK 4096
 #define SECTOR 512
-#define BEFORE 4096
 
 struct edge {
 	off_t end, mark, far, size; /* as drawn above */
@@ -74,10 +73,8 @@ static int
 hash_before(struct ranger *ranger, int mbox, const struct journal_head *head,
     struct digest *digestp)
 {
-	off_t from = (off_t)head->from;
-
 	return range_hash_one(
-	    ranger, mbox, from > BEFORE ? from - BEFORE : 0, from, digestp);
+	    ranger, mbox, (off_t)head->before_at, (off_t)head->from, digestp);
 }
 
 /* No two commits share a nonce, and no sender of mail can foresee one. */
@@ -160,6 +157,20 @@ same_near(
 	       memcmp(mark, tail->under, sizeof(tail->under)) == 0;
 }
 
+/* No sector of it has become NULs. */
+static bool
+is_old(const struct journal_tail *tail, const struct edge *edge, const char *octets)
+{
+	size_t done = 0, len;
+
+	for (size_t i = 0; done < edge->near; i++, done += len) {
+		len = sector_length(edge, done);
+		if (XXH3_64bits(octets + done, len) != tail->near[i])
+			return false;
+	}
+	return true;
+}
+
 int
 edge_same_tail(
     struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp)
@@ -191,6 +202,37 @@ edge_is_marked(
 	else if (*yesp)
 		*yesp = is_nul(ranger->buffer, edge.near);
 	return 0;
+}
+
+int
+edge_is_touched(
+    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp)
+{
+	struct edge edge = edge_of(head);
+	const struct journal_tail *tail = &head->tail;
+	ssize_t got;
+
+	if (edge.nonce)
+		return edge_is_marked(ranger, mbox, head, yesp);
+	*yesp = false;
+	got = disk_read(mbox, ranger->buffer, edge.near, edge.end);
+	if (got == -1)
+		return -1;
+	if ((size_t)got == edge.near && same_near(tail, &edge, ranger->buffer))
+		*yesp = !is_old(tail, &edge, ranger->buffer);
+	return 0;
+}
+
+off_t
+edge_far(const struct journal_head *head)
+{
+	return edge_of(head).far;
+}
+
+bool
+edge_is_clean(off_t at)
+{
+	return at % BLOCK == 0;
 }
 
 int

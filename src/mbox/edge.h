@@ -19,7 +19,7 @@
 
 #include "journal.h"
 
-/* Fills in head->before and head->tail from the maildrop, unmarked. */
+/* Fills in head->before, by before_at, and head->tail from the maildrop. */
 int edge_describe(struct ranger *ranger, int mbox, struct journal_head *head);
 
 /* Writes the mark; not synced. */
@@ -38,6 +38,16 @@ int edge_same_tail(
 /* Whether the mark is there; the file may be shorter than head->size. */
 int edge_is_marked(
     struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+
+/* The same, of a mark that may have been written in part. */
+int edge_is_touched(
+    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+
+/* Where what is written in place and the mark end. */
+off_t edge_far(const struct journal_head *head);
+
+/* Whether a truncation at an offset is one change, with no block to fill up. */
+bool edge_is_clean(off_t at);
 
 /* Whether what lies behind the mark is the tail described. */
 int edge_same_far(

@@ -95,7 +95,7 @@ write_plan(struct cutter *cutter, const struct cut *cut, struct journal_head *he
 		const struct span *span = &cut->keep[i];
 
 		if (range_hash(
-			&cutter->ranger, cut->mbox, span->start, span->end) == -1)
+		        &cutter->ranger, cut->mbox, span->start, span->end) == -1)
 			return -1;
 	}
 	range_digest(&cutter->ranger, &head->kept);
@@ -164,7 +164,7 @@ move(struct cutter *cutter, const struct chunk *chunk)
 	struct journal_head head = cutter->journal.head;
 
 	if (range_copy(&cutter->ranger, cutter->mbox, chunk->source,
-		chunk->source + chunk->length, cutter->mbox, chunk->place) == -1)
+	        chunk->source + chunk->length, cutter->mbox, chunk->place) == -1)
 		return -1;
 	if (disk_datasync(cutter->mbox) == -1)
 		return -1;
@@ -203,7 +203,7 @@ gap_hash_kept(struct cutter *cutter, struct digest *digestp)
 		return -1;
 	for (; find(&plan, at, &rest); at += (uint64_t)length_of(&rest)) {
 		if (range_hash(
-			&cutter->ranger, cutter->mbox, rest.start, rest.end) == -1)
+		        &cutter->ranger, cutter->mbox, rest.start, rest.end) == -1)
 			return -1;
 	}
 	range_digest(&cutter->ranger, digestp);

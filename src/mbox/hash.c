@@ -61,9 +61,9 @@ hash_start(struct hash *hash)
 void
 hash_header(struct hash *hash, const char *src, size_t len)
 {
-	if (len == 0)
+	if (len == 0 || hash->failed)
 		return;
-	hash->failed |= EVP_DigestUpdate(hash->header, src, len) != 1;
+	hash->failed = EVP_DigestUpdate(hash->header, src, len) != 1;
 	hash->unended = src[len - 1] != '\n';
 }
 
@@ -106,7 +106,8 @@ hash_finish(struct hash *hash, unsigned char header[HASH_SIZE],
 
 	if (hash->unended)
 		hash_header(hash, "\n", 1);
-	hash->failed |= EVP_DigestFinal_ex(hash->header, header, NULL) != 1;
+	if (!hash->failed)
+		hash->failed = EVP_DigestFinal_ex(hash->header, header, NULL) != 1;
 	if (is_half(hash))
 		XXH3_128bits_update(hash->body, hash->line_end, 1);
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash->body));

@@ -45,14 +45,16 @@ is_sane(const struct journal_head *head, off_t journal_size)
 	if (head->from > head->end || head->end >= head->size ||
 	    head->size > INT64_MAX)
 		return false;
-	if (head->body_at < JOURNAL_BODY || head->body_at > limit)
+	if (head->body_at < JOURNAL_BODY || head->body_at > INT64_MAX)
 		return false;
-	if (head->body_length > limit - head->body_at)
+	if (head->body_length > 0 &&
+	    (head->body_at > limit || head->body_length > limit - head->body_at))
 		return false;
 	if (head->phase == JOURNAL_COPY &&
 	    head->body_length != head->end - head->from)
 		return false;
-	return head->moved <= head->end - head->from;
+	return head->before_at <= head->from &&
+	       head->moved <= head->end - head->from;
 }
 
 static bool
@@ -86,7 +88,7 @@ check_body(const struct journal *journal, const struct journal_head *head,
 	struct digest body;
 
 	if (range_hash_one(ranger, journal->fd, at, at + (off_t)head->body_length,
-		&body) == -1)
+	        &body) == -1)
 		return -1;
 	*soundp = digest_equal(&body, &head->body);
 	return 0;
@@ -136,6 +138,14 @@ journal_load(struct journal *journal, const struct disk_stat *id,
 	return 0;
 }
 
+static int
+write_slot(int fd, unsigned slot, const struct journal_head *head)
+{
+	if (disk_write(fd, head, sizeof(*head), (off_t)slot * JOURNAL_SLOT) == -1)
+		return -1;
+	return disk_datasync(fd);
+}
+
 int
 journal_put(struct journal *journal, const struct journal_head *head)
 {
@@ -146,14 +156,17 @@ journal_put(struct journal *journal, const struct journal_head *head)
 	next.version = VERSION;
 	next.sequence = journal->head.sequence + 1;
 	sum(&next, &next.checksum);
-	if (disk_write(
-		journal->fd, &next, sizeof(next), (off_t)slot * JOURNAL_SLOT) == -1)
-		return -1;
-	if (disk_datasync(journal->fd) == -1)
+	if (write_slot(journal->fd, slot, &next) == -1)
 		return -1;
 	journal->slot = slot;
 	journal->head = next;
 	return 0;
+}
+
+int
+journal_renew(const struct journal *journal)
+{
+	return write_slot(journal->fd, journal->slot, &journal->head);
 }
 
 int

@@ -25,6 +25,7 @@ enum journal_phase {
 	JOURNAL_COPY = 1, /* the body is to be written over [from, end) */
 	JOURNAL_MOVE,     /* the body is a plan, `moved` octets are in place */
 	JOURNAL_CUT,      /* [from, end) is right, the file ends at `end` next */
+	JOURNAL_DROP,     /* nothing is kept, the file ends at `from` next */
 	JOURNAL_PHASES
 };
 
@@ -55,9 +56,10 @@ struct journal_head {
 	uint64_t body_at, body_length;
 	uint64_t moved;
 	struct digest body, kept;
-	struct digest before; /* of up to 4096 octets before `from` */
+	uint64_t before_at;   /* where the octets before `from` begin that */
+	struct digest before; /* this is the hash of, 4096 or more */
 	struct journal_tail tail;
-	unsigned char zero[JOURNAL_SLOT - 280];
+	unsigned char zero[JOURNAL_SLOT - 288];
 	struct digest checksum; /* of all octets above */
 };
 
@@ -89,6 +91,12 @@ int journal_load(struct journal *journal, const struct disk_stat *id,
  * failure it is not known which of the two counts.
  */
 int journal_put(struct journal *journal, const struct journal_head *head);
+
+/*
+ * Writes the header that counts over itself, and syncs. The one that was read
+ * may be in memory only, if its writer died, or failed, before its sync.
+ */
+int journal_renew(const struct journal *journal);
 
 /* Empties it, durably. */
 int journal_empty(struct journal *journal);

@@ -62,8 +62,8 @@ lock_take(struct lock *lock)
 	uint32_t span = WAIT_FIRST_MS, wait;
 	enum md_error error;
 
-	if (lock->held)
-		return MD_OK;
+	/* held or not: the dotlock may be gone, the path name another file */
+	lock->held = false;
 	while ((error = try_both(lock)) == MD_BUSY) {
 		now = clock_now();
 		if (now >= deadline)

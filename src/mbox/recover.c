@@ -6,12 +6,16 @@
  * left it; anything else means that another program rewrote the maildrop
  * since, and its version stays.
  *
+ * COPY, MOVE and CUT:
  *   size < end, or other octets before `from`      conflict
  *   COPY  the tail as described, or marked         go on; else conflict
  *   MOVE  the same, and what is kept as hashed     go on; else conflict
  *   CUT   not what is kept in [from, end)          conflict
  *         marked, the rest of the tail the same    go on; else conflict
  *         not marked                               it is done
+ *
+ *   DROP  marked, or in part, the rest the same    go on
+ *         anything else                            it is done, or need not be
  */
 #include "cutter.h"
 
@@ -55,13 +59,14 @@ judge_move(struct cutter *cutter, enum verdict *verdictp)
 	return 0;
 }
 
-/* The file is marked: the tail is still there. */
+/* The file is marked; is what lies behind the mark what it was? */
 static int
 judge_marked(struct cutter *cutter, enum verdict *verdictp)
 {
 	const struct journal_head *head = &cutter->journal.head;
 	bool same;
 
+	*verdictp = CONFLICT;
 	if (cutter->id.size < (off_t)head->size)
 		return 0;
 	if (edge_same_far(&cutter->ranger, cutter->mbox, head, &same) == -1)
@@ -78,7 +83,7 @@ judge_cut(struct cutter *cutter, enum verdict *verdictp)
 	bool marked;
 
 	if (range_hash_one(&cutter->ranger, cutter->mbox, (off_t)head->from,
-		(off_t)head->end, &kept) == -1)
+	        (off_t)head->end, &kept) == -1)
 		return -1;
 	if (!digest_equal(&kept, &head->kept))
 		return 0;
@@ -90,6 +95,23 @@ judge_cut(struct cutter *cutter, enum verdict *verdictp)
 	return 0;
 }
 
+/* Marked, the file is to be shortened; else it is the old one or the new one. */
+static int
+judge_drop(struct cutter *cutter, enum verdict *verdictp)
+{
+	bool marked;
+
+	*verdictp = FINISHED;
+	if (edge_is_touched(&cutter->ranger, cutter->mbox, &cutter->journal.head,
+	        &marked) == -1)
+		return -1;
+	if (marked && judge_marked(cutter, verdictp) == -1)
+		return -1;
+	if (*verdictp == CONFLICT)
+		*verdictp = FINISHED;
+	return 0;
+}
+
 static int
 judge(struct cutter *cutter, enum verdict *verdictp)
 {
@@ -98,28 +120,26 @@ judge(struct cutter *cutter, enum verdict *verdictp)
 	    [JOURNAL_COPY] = judge_copy,
 	    [JOURNAL_MOVE] = judge_move,
 	    [JOURNAL_CUT] = judge_cut,
+	    [JOURNAL_DROP] = judge_drop,
 	};
 	const struct journal_head *head = &cutter->journal.head;
-	bool same;
+	bool same = false;
 
 	*verdictp = CONFLICT;
-	if (cutter->id.size < (off_t)head->end)
-		return 0;
-	if (edge_same_before(&cutter->ranger, cutter->mbox, head, &same) == -1)
+	if (cutter->id.size >= (off_t)head->end &&
+	    edge_same_before(&cutter->ranger, cutter->mbox, head, &same) == -1)
 		return -1;
-	return same ? judges[head->phase](cutter, verdictp) : 0;
+	if (same && judges[head->phase](cutter, verdictp) == -1)
+		return -1;
+	if (head->phase == JOURNAL_DROP && *verdictp == CONFLICT)
+		*verdictp = FINISHED;
+	return 0;
 }
 
-/*
- * The head is written again before it is acted upon: the one that was read
- * may be in memory only, if its writer died, or failed, before its sync.
- */
 static int
 go_on(struct cutter *cutter)
 {
-	struct journal_head head = cutter->journal.head;
-
-	if (cutter_put(cutter, &head) == -1)
+	if (journal_renew(&cutter->journal) == -1)
 		return -1;
 	return cutter_finish(cutter);
 }
@@ -146,6 +166,15 @@ act(struct cutter *cutter, enum md_recovery *recoveryp)
 	return verdict == FINISHED ? close_up(cutter) : 0;
 }
 
+/* Zeros are synced first: what they took back must not come again. */
+static int
+clear(int journal)
+{
+	if (disk_datasync(journal) == -1)
+		return -1;
+	return disk_truncate(journal, 0);
+}
+
 static int
 recover(struct cutter *cutter, enum md_recovery *recoveryp)
 {
@@ -156,10 +185,9 @@ recover(struct cutter *cutter, enum md_recovery *recoveryp)
 		return -1;
 	if (state == JOURNAL_VALID)
 		return act(cutter, recoveryp);
-	if (state == JOURNAL_DAMAGED)
-		*recoveryp = MD_RECOVERY_CONFLICT;
-	else if (disk_truncate(cutter->journal.fd, 0) == -1)
-		return -1;
+	if (state == JOURNAL_NONE)
+		return clear(cutter->journal.fd);
+	*recoveryp = MD_RECOVERY_CONFLICT;
 	return 0;
 }
 

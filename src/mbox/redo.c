@@ -41,7 +41,7 @@ write_body(struct cutter *cutter, const struct cut *cut, struct journal_head *he
 		const struct span *span = &cut->keep[i];
 
 		if (range_copy(&cutter->ranger, cut->mbox, span->start, span->end,
-			cut->journal, at) == -1)
+		        cut->journal, at) == -1)
 			return -1;
 		at += span->end - span->start;
 	}
@@ -86,7 +86,9 @@ redo_commit(struct cutter *cutter, const struct cut *cut)
 	head.body_length = head.end - head.from;
 	if (fill(cutter, cut, &head) == -1)
 		return give_back(cutter, errno);
-	return cutter_put(cutter, &head);
+	if (cutter_put(cutter, &head) == -1)
+		return give_back(cutter, errno);
+	return 0;
 }
 
 int
@@ -96,7 +98,7 @@ redo_copy(struct cutter *cutter)
 	off_t at = (off_t)head->body_at, end = at + (off_t)head->body_length;
 
 	if (range_copy(&cutter->ranger, cutter->journal.fd, at, end, cutter->mbox,
-		(off_t)head->from) == -1)
+	        (off_t)head->from) == -1)
 		return -1;
 	return cutter_mark(cutter);
 }

@@ -28,6 +28,7 @@
 #include "clock.h"
 #include "log.h"
 #include "reap.h"
+#include "signals.h"
 #include "text.h"
 
 /* A belt: the child ends itself when its caller forgot it. */
@@ -160,17 +161,6 @@ auth_decide(const struct config *config, const struct auth_request *request,
 	verdict->result = result;
 }
 
-static void
-default_signals(void)
-{
-	sigset_t none;
-
-	for (int number = 1; number < NSIG; number++)
-		(void)signal(number, SIG_DFL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* Leaves 0 to 2 on /dev/null (2 is the log's where it goes there), and two more. */
 static int
 close_others(int pipe_fd)
@@ -199,7 +189,7 @@ confine_child(pid_t parent, int pipe_fd)
 {
 	const struct rlimit no_core = {0, 0};
 
-	default_signals();
+	signals_restore();
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
 		return -1;
 	if (setsid() == -1 || setrlimit(RLIMIT_CORE, &no_core) == -1 ||

@@ -86,12 +86,19 @@ create(struct opening *o, const struct names *names)
 }
 
 static void
+note_of(struct note *note, const struct names *names, const struct stat *st)
+{
+	*note = (struct note){
+	    .inode = st->st_ino, .mtime = st->st_mtim, .pid = getpid()};
+	strlcpy(note->name, names->lock, sizeof(note->name));
+}
+
+static void
 note_down(const struct opening *o, const struct names *names, const struct stat *st)
 {
-	struct note note = {
-	    .inode = st->st_ino, .mtime = st->st_mtim, .pid = getpid()};
+	struct note note;
 
-	strlcpy(note.name, names->lock, sizeof(note.name));
+	note_of(&note, names, st);
 	if (note_write(o->state, &note) == -1)
 		log_warning("maildrop %s: its dotlock cannot be noted: %s", o->path,
 		    strerror(errno));
@@ -232,10 +239,12 @@ static bool
 is_lost(const struct opening *o, const struct names *names)
 {
 	struct stat st;
+	struct note ours;
 
-	if (dotlock_look(o, names->lock, &st))
-		return !dotlock_same(&st, &o->dotlock);
-	return errno == ENOENT;
+	if (!dotlock_look(o, names->lock, &st))
+		return errno == ENOENT;
+	note_of(&ours, names, &o->dotlock);
+	return dotlock_owner(o, names, &ours, &st) == DOTLOCK_ANOTHERS;
 }
 
 static void
@@ -325,15 +334,18 @@ bool
 dotlock_touch(struct opening *opening)
 {
 	struct names names;
+	struct stat now;
 	int rc;
 
 	if (find_names(opening, &names) == -1 || !is_held(opening, &names) ||
 	    !enter(opening))
 		return false;
 	rc = utimensat(opening->folder, names.lock, NULL, AT_SYMLINK_NOFOLLOW);
-	if (rc == -1 || !dotlock_look(opening, names.lock, &opening->dotlock))
+	if (rc == -1 || !dotlock_look(opening, names.lock, &now))
 		log_warning("maildrop %s: its dotlock cannot be renewed: %s",
 		    opening->path, strerror(errno));
+	else if (dotlock_same(&now, &opening->dotlock))
+		opening->dotlock = now;
 	account_leave(&opening->own);
 	note_down(opening, &names, &opening->dotlock);
 	return true;
@@ -376,13 +388,15 @@ static bool
 clear_noted(struct opening *o, const struct names *names, const struct note *note)
 {
 	struct stat seen;
+	enum dotlock_owner owner;
 
 	sweep(o, names->fresh);
 	sweep(o, names->aside);
 	if (!dotlock_look(o, names->lock, &seen))
 		return errno == ENOENT;
-	if (!dotlock_is_noted(o, names, note, &seen))
-		return true;
+	owner = dotlock_owner(o, names, note, &seen);
+	if (owner != DOTLOCK_OURS)
+		return owner == DOTLOCK_ANOTHERS;
 	if (!dotlock_break(o, names, &seen))
 		return false;
 	log_warning(

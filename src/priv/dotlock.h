@@ -47,8 +47,14 @@ bool dotlock_break(
 bool dotlock_break_stale(
     struct opening *opening, const struct names *names, const struct stat *mine);
 
+enum dotlock_owner {
+	DOTLOCK_OURS,
+	DOTLOCK_ANOTHERS,
+	DOTLOCK_UNKNOWN /* the disk fails */
+};
+
 /* Whether the file that was examined is the one of the note. */
-bool dotlock_is_noted(const struct opening *opening, const struct names *names,
-    const struct note *note, const struct stat *seen);
+enum dotlock_owner dotlock_owner(const struct opening *opening,
+    const struct names *names, const struct note *note, const struct stat *seen);
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -377,6 +378,8 @@ settle(struct listener *listener)
 		log_error("cannot go to the background: %s", strerror(errno));
 		return EX_OSERR;
 	}
+	/* a session whose monitor was killed comes here to be reaped */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	listener->claim = service_claim(listener->serving.config);
 	listener->signals = open_signals();
 	if (listener->claim == NULL || listener->signals == -1)

@@ -24,6 +24,7 @@
 #include "log.h"
 #include "report.h"
 #include "requests.h"
+#include "signals.h"
 
 /* The descriptors of a session: 0 to 2 are /dev/null. */
 enum {
@@ -46,30 +47,6 @@ enum {
 #else
 #define NULL_DESCRIPTORS 3
 #endif
-
-static void
-ignore_signals(void)
-{
-	static const int ignored[] = {
-	    SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE, SIGXFSZ, SIGUSR2, SIGALRM};
-
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-}
-
-/* SIGUSR1 is the listener's kick; it comes as a readable descriptor. */
-static int
-kick_descriptor(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	if (sigprocmask(SIG_SETMASK, &set, NULL) == -1)
-		return -1;
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 /*
  * RFC 1725 section 7: a msg-id, different for each greeting. The process and
@@ -96,9 +73,9 @@ start(struct monitor *monitor, const struct monitor_setup *setup)
 	snprintf(monitor->sid, sizeof(monitor->sid), "%08x", arc4random());
 	if (setup->apop)
 		make_stamp(monitor->stamp, sizeof(monitor->stamp), setup->config);
-	ignore_signals();
+	signals_ignore();
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	monitor->signals = kick_descriptor();
+	monitor->signals = signals_kick();
 	if (setup->table != NULL)
 		table_hide(setup->table);
 }
@@ -258,6 +235,16 @@ monitor_await(struct monitor *monitor, int fd, uint64_t deadline)
 	}
 }
 
+bool
+monitor_pending(const struct monitor *monitor)
+{
+	const struct md_fds *fds = &monitor->opening.fds;
+	struct stat st;
+
+	return monitor->opened && fds->journal != -1 &&
+	       fstat(fds->journal, &st) == 0 && st.st_size > 0;
+}
+
 void
 monitor_let_go(struct monitor *monitor)
 {
@@ -332,15 +319,6 @@ serve_child(struct monitor *monitor, uint64_t limit)
 	return status;
 }
 
-static bool
-journal_pending(const struct opening *opening)
-{
-	struct stat st;
-
-	return opening->fds.journal != -1 &&
-	       fstat(opening->fds.journal, &st) == 0 && st.st_size > 0;
-}
-
 /* Replays the journal in a fresh child. The locks are still ours. 0 or 1. */
 static int
 recover(struct monitor *monitor)
@@ -387,7 +365,7 @@ monitor_run(const struct monitor_setup *setup)
 	status = serve_child(monitor, 0);
 	if (monitor->phase != PHASE_ENDED)
 		report_death(monitor, status);
-	if (monitor->opened && journal_pending(&monitor->opening))
+	if (monitor_pending(monitor))
 		(void)recover(monitor);
 	monitor_let_go(monitor);
 	free(monitor);
@@ -428,7 +406,7 @@ monitor_recover(const struct monitor_setup *setup, const char *state_name)
 	start(monitor, setup);
 	result = reopen_patiently(monitor, state_name);
 	if (result == OPENING_OK)
-		failed = journal_pending(&monitor->opening) ? recover(monitor) : 0;
+		failed = monitor_pending(monitor) ? recover(monitor) : 0;
 	else if (result == OPENING_IN_USE)
 		failed = 0; /* that session recovered at its login */
 	else

@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -181,6 +182,17 @@ open_file(struct opening *o)
 	return fd;
 }
 
+/* No process may write behind its limit, so nothing can be moved there. */
+static bool
+over_limit(const struct stat *st)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+	       limit.rlim_cur != RLIM_INFINITY &&
+	       (rlim_t)st->st_size > limit.rlim_cur;
+}
+
 static enum opening_result
 open_mbox(struct opening *o)
 {
@@ -200,6 +212,8 @@ open_mbox(struct opening *o)
 	if (o->fds.mbox == -1 || fstat(o->fds.mbox, &st) == -1)
 		return opening_fault(
 		    o, refusal(errno), "it cannot be opened: %s", strerror(errno));
+	if (over_limit(&st))
+		o->fds.writable = false;
 	return judge(o, &st);
 }
 

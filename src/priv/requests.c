@@ -364,12 +364,17 @@ answer_note(struct monitor *monitor, const union ipc_message *message)
 	    monitor, (enum ipc_note)message->plain.value, message->plain.text);
 }
 
-/* The maildrop is free for the next session before the client hears of it. */
+/*
+ * The maildrop is free for the next session before the client hears of it. Not
+ * so where the disk failed in UPDATE: it is repaired first, when the session is
+ * gone, for until then other programs may find messages in it torn.
+ */
 static void
 answer_end(struct monitor *monitor, const union ipc_message *message)
 {
 	report_end(monitor, &message->end);
-	monitor_let_go(monitor);
+	if (!monitor_pending(monitor))
+		monitor_let_go(monitor);
 	set_phase(monitor, PHASE_ENDED, ROW_AUTHORIZATION);
 	send_plain(monitor, IPC_END_REPLY, 0, NULL, 0);
 }

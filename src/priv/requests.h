@@ -55,6 +55,9 @@ enum wake monitor_await(struct monitor *monitor, int fd, uint64_t deadline);
 /* Ends what the monitor holds of a maildrop: dotlock, descriptors, its row's state. */
 void monitor_let_go(struct monitor *monitor);
 
+/* Whether an UPDATE of the maildrop that it holds is not finished. */
+bool monitor_pending(const struct monitor *monitor);
+
 /*
  * Answers one message if its size, type, phase, strings and lack of
  * descriptors are right. False: they were not, and the session must die.

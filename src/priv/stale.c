@@ -54,15 +54,18 @@ dotlock_as_mail(struct opening *o)
 	return account_regroup(&o->theirs, mail->gr_gid) == 0;
 }
 
-/* What a dotlock says of its maker, terminated; empty if it cannot be read. */
-static void
+/*
+ * What a dotlock says of its maker, terminated; empty if it cannot be read.
+ * 0, or -1 with errno.
+ */
+static int
 read_content(const struct opening *o, const struct names *names,
     const struct stat *seen, char text[CONTENT_MAX])
 {
 	int fd = openat(o->folder, names->lock,
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
-	ssize_t n = 0;
+	ssize_t n = -1;
 
 	if (fd != -1) {
 		if (fstat(fd, &st) == 0 && dotlock_same(&st, seen))
@@ -70,6 +73,7 @@ read_content(const struct opening *o, const struct names *names,
 		close(fd);
 	}
 	text[n > 0 ? n : 0] = '\0';
+	return n == -1 ? -1 : 0;
 }
 
 /* A short name and a full one may be of one host. */
@@ -125,7 +129,7 @@ is_stale(const struct opening *o, const struct names *names,
 	if (!dotlock_look(o, names->lock, seen) || !S_ISREG(seen->st_mode) ||
 	    mine->st_mtim.tv_sec - seen->st_mtim.tv_sec <= DOTLOCK_STALE_AGE)
 		return false;
-	read_content(o, names, seen, text);
+	(void)read_content(o, names, seen, text);
 	return !maker_lives(text, names->host) &&
 	       dotlock_look(o, names->lock, &again) && unchanged(seen, &again);
 }
@@ -174,21 +178,25 @@ dotlock_break_stale(
 
 /*
  * An inode is soon used again: the content must be ours too, or, where a full
- * disk left none, the time.
+ * disk left none, the time. Ours can be read, unless the disk fails.
  */
-bool
-dotlock_is_noted(const struct opening *o, const struct names *names,
+enum dotlock_owner
+dotlock_owner(const struct opening *o, const struct names *names,
     const struct note *note, const struct stat *seen)
 {
 	char text[CONTENT_MAX], ours[CONTENT_MAX];
+	bool same;
 
 	if (!S_ISREG(seen->st_mode) || seen->st_ino != note->inode ||
 	    strcmp(note->name, names->lock) != 0)
-		return false;
-	if (seen->st_size == 0)
-		return seen->st_mtim.tv_sec == note->mtime.tv_sec &&
+		return DOTLOCK_ANOTHERS;
+	if (seen->st_size == 0) {
+		same = seen->st_mtim.tv_sec == note->mtime.tv_sec &&
 		       seen->st_mtim.tv_nsec == note->mtime.tv_nsec;
+		return same ? DOTLOCK_OURS : DOTLOCK_ANOTHERS;
+	}
 	snprintf(ours, sizeof(ours), "%d %s\n", (int)note->pid, names->host);
-	read_content(o, names, seen, text);
-	return strcmp(text, ours) == 0;
+	if (read_content(o, names, seen, text) == -1 && errno == EIO)
+		return DOTLOCK_UNKNOWN;
+	return strcmp(text, ours) == 0 ? DOTLOCK_OURS : DOTLOCK_ANOTHERS;
 }

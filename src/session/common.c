@@ -96,7 +96,7 @@ update(struct client *client)
 {
 	uint32_t left = maildrop_live(client->maildrop);
 	uint64_t octets = maildrop_octets(client->maildrop);
-	uint64_t began = clock_now();
+	uint64_t began = clock_now_us();
 	uint32_t removed = 0;
 	enum md_error error;
 
@@ -105,7 +105,7 @@ update(struct client *client)
 	maildrop_set_last(client->maildrop, client->last);
 	error = maildrop_update(client->maildrop, &removed);
 	client->tally.update_error = error;
-	client->tally.update_us = (uint32_t)(clock_now() - began) * 1000;
+	client->tally.update_us = (uint32_t)(clock_now_us() - began);
 	client->tally.dele = removed;
 	if (error != MD_OK) {
 		left = maildrop_count(client->maildrop);

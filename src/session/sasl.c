@@ -121,9 +121,10 @@ sasl_refuse(struct client *client, const char *text)
 {
 	sasl_cancel(client);
 	client_refuse(client, text);
+	if (client->state != AUTHORIZATION || client->fds.index == -1)
+		return GO_ON;
 	/* SCRAM's proof was right, its end was not: the maildrop is ours */
-	return client->fds.index == -1 ? GO_ON
-	                               : client_end(client, IPC_END_ERROR, CLOSE);
+	return client_end(client, IPC_END_ERROR, CLOSE);
 }
 
 /* The longest is SCRAM's first: a nonce as long as a message may be. */

@@ -155,14 +155,16 @@ begin_message(
 enum verdict
 run_retr(struct client *client, const struct args *args)
 {
+	uint64_t size = maildrop_size(client->maildrop, args->message), sent = 0;
 	enum verdict verdict;
 
 	if (!begin_message(client, args->message, WIRE_WHOLE, &verdict))
 		return verdict;
-	client_say(client, "+OK %llu octets",
-	    (unsigned long long)maildrop_size(client->maildrop, args->message));
-	verdict = send_message(client, &client->tally.retr_octets);
+	client_say(client, "+OK %llu octets", (unsigned long long)size);
+	verdict = send_message(client, &sent);
 	client->tally.retr++;
+	/* what byte-stuffing added is not the message's */
+	client->tally.retr_octets += sent < size ? sent : size;
 	if (args->message > client->last)
 		client->last = args->message;
 	return verdict;

@@ -1,168 +1,131 @@
-"""What Poplar costs, in a handful of figures (make bench).
+"""make bench: Poplar, the peers that can be started, and the reference loops,
+in one run on one machine; a table with ratios, JSON and plots.
 
-A daemon of its own on loopback, as root where the caller is, and clients in
-Python in other processes, which cost more than the server: the figures are
-what was reached, not what is possible. Compare them between two builds on one
-machine, never between machines. Arguments pick by parts of names.
+bench.py [--quick] [--only NAME,...] [--alone]
+  --quick  smaller mailboxes, one try of each, no plots: under two minutes
+  --only   only measures with one of these words in their names
+  --alone  without the peers
 """
-import multiprocessing
+import argparse
+import json
 import os
-import pathlib
-import statistics
+import platform
+import shutil
+import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
-import harness  # noqa: E402
-import oracle  # noqa: E402
-
-AT_ONCE = 8
-MEGABYTE = 1 << 20
+from measures import MEASURES, Run
+from servers import Loop, Poplar
+from table import lines
+from tools import BIN, MEGABYTE, WORK, MeasureError, mailbox
 
 
-def say(name, value, unit):
-    print(f"{name:<44} {value:>10.1f} {unit}", flush=True)
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--only", default="", type=lambda text: text.split(","))
+    return parser.parse_args()
 
 
-def big_mbox(path, messages, size):
-    """So many messages of so many octets; no two are the same."""
-    with open(path, "wb") as file:
-        for number in range(messages):
-            file.write(oracle.mbox_of(oracle.message_of(size, b"%d" % number)))
+def certificate():
+    """Key and certificate in one file, ECDSA P-256."""
+    path = WORK / "certificate.pem"
+    if not path.exists():
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+                        "-days", "3650", "-keyout", path, "-out", f"{path}.crt"],
+                       check=True, stderr=subprocess.DEVNULL)
+        with open(path, "ab") as file:
+            file.write((WORK / "certificate.pem.crt").read_bytes())
+    return path
 
 
-def start(users, options=None):
-    defaults = {"session.max": 2000, "session.max_per_address": 2000}
-    return harness.Daemon(users={name: "{PLAIN}secret" for name in users},
-                          options={**defaults, **(options or {})},
-                          privileged=os.geteuid() == 0)
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
-def visits(port, user, seconds, result):
-    """Whole sessions, one after the other."""
-    count, end = 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        with harness.Client(port) as client:
-            client.login(user, "secret")
-            client.send(b"STAT\r\nQUIT\r\n")
-            client.status()
-            client.status()
-        count += 1
-    result.put(count)
+def start_all(options):
+    """Servers that started; the loop first."""
+    servers = [Loop(BIN / "loop", mailbox(2000, 100 * MEGABYTE)), Poplar(certificate())]
+    reasons = {}
+    if not options.alone:
+        import peers
+        for peer in peers.PEERS:
+            try:
+                servers.append(peer(certificate()))
+            except (MeasureError, OSError, subprocess.SubprocessError) as error:
+                reasons[peer.name] = str(error)
+    return servers, reasons
 
 
-def bench_sessions():
-    """Login, STAT, QUIT with a maildrop of 50 kB, 8 clients at once."""
-    users = [f"user{n}" for n in range(AT_ONCE)]
-    daemon = start(users)
-    try:
-        for user in users:
-            big_mbox(daemon.path(user), 10, 5000)
-            daemon.give(daemon.path(user))
-        result = multiprocessing.Queue()
-        seconds = 5
-        clients = [multiprocessing.Process(target=visits, args=(daemon.port, u, seconds, result))
-                   for u in users]
-        for client in clients:
-            client.start()
-        total = sum(result.get() for _ in clients)
-        for client in clients:
-            client.join()
-        say("sessions (login, STAT, QUIT; 8 at once)", total / seconds, "/s")
-    finally:
-        daemon.stop()
-
-
-def login_ms(daemon):
+def measure(run, work, server, figures, reasons):
     begin = time.monotonic()
-    with harness.Client(daemon.port, timeout=300) as client:
-        client.login("mrose", "secret")
-        took = time.monotonic() - begin
-        client.send(b"QUIT\r\n")
-        client.status()
-    return took * 1000
-
-
-def drain(client, octets):
-    """Reads until the final dot; looks at nothing."""
-    tail, got = client.buffer[-5:], len(client.buffer)
-    client.buffer = b""
-    while not tail.endswith(b"\r\n.\r\n"):
-        data = client.sock.recv(MEGABYTE)
-        if not data:
-            raise AssertionError(f"the connection ended after {got} of {octets} octets")
-        tail = (tail + data)[-5:]
-        got += len(data)
-    return got
-
-
-def retr_rate(daemon, count):
-    with harness.Client(daemon.port, timeout=300) as client:
-        client.login("mrose", "secret")
-        begin = time.monotonic()
-        octets = 0
-        for number in range(1, count + 1):
-            client.send(b"RETR %d\r\n" % number)
-            octets += drain(client, 0)
-        took = time.monotonic() - begin
-        client.send(b"QUIT\r\n")
-        client.status()
-    return octets / took / MEGABYTE
-
-
-def bench_login():
-    """A maildrop of 100 MB and 20,000 messages: first login, later ones, new mail."""
-    daemon = start(["mrose"])
     try:
-        big_mbox(daemon.path(), 20000, 5000)
-        daemon.give(daemon.path())
-        say("first login, 100 MB, 20,000 messages", login_ms(daemon), "ms")
-        say("later logins (median of 20)",
-            statistics.median(login_ms(daemon) for _ in range(20)), "ms")
-        daemon.append(oracle.mbox_of(oracle.message_of(5000, b"new")))
-        say("login with one new message", login_ms(daemon), "ms")
-    finally:
-        daemon.stop()
+        figures.setdefault(server.name, {}).update(work(run, server))
+    except (MeasureError, subprocess.TimeoutExpired) as error:
+        reasons[f"{server.name}: {work.__name__}"] = str(error)[:200]
+    say(f"{time.monotonic() - begin:7.1f} s  {server.name}: {work.__name__}")
 
 
-def bench_retr():
-    """Throughput of one connection."""
-    for name, count, size in (("small messages, 5 kB", 4000, 5000),
-                              ("large messages, 20 MB", 10, 20 * MEGABYTE)):
-        daemon = start(["mrose"])
-        try:
-            big_mbox(daemon.path(), count, size)
-            daemon.give(daemon.path())
-            login_ms(daemon)
-            say(f"RETR, {name}", retr_rate(daemon, count), "MB/s")
-        finally:
-            daemon.stop()
+def measure_all(run, servers, only, reasons):
+    figures = {server.name: {} for server in servers}
+    loop, *others = servers
+    for loop_work, work in MEASURES:
+        if not any(word in work.__name__ for word in only):
+            continue
+        if loop_work:
+            measure(run, loop_work, loop, figures, reasons)
+        for server in others:
+            measure(run, work, server, figures, reasons)
+    return figures
 
 
-def bench_update():
-    """QUIT after DELE 1 of a maildrop of 100 MB: all behind it moves, synced."""
-    daemon = start(["mrose"])
-    try:
-        big_mbox(daemon.path(), 20000, 5000)
-        daemon.give(daemon.path())
-        login_ms(daemon)
-        with harness.Client(daemon.port, timeout=300) as client:
-            client.login("mrose", "secret")
-            client.send(b"DELE 1\r\n")
-            client.status()
-            begin = time.monotonic()
-            client.send(b"QUIT\r\n")
-            client.status()
-            say("QUIT after DELE 1, 100 MB", (time.monotonic() - begin) * 1000, "ms")
-    finally:
-        daemon.stop()
+def machine():
+    model = [line.partition(":")[2].strip() for line in open("/proc/cpuinfo")
+             if line.startswith("model name")]
+    return {"cpu": model[0] if model else "?", "cores": os.cpu_count(),
+            "kernel": platform.release(), "load": os.getloadavg()[0],
+            "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEGABYTE}
+
+
+def report(run, figures, reasons):
+    print("\n".join(lines(figures, run.huge)))
+    for name, reason in reasons.items():
+        print(f"not measured: {name}: {reason}")
+    wrong = {name: count for name, count in run.wrong.items()}
+    for name, (count, total) in wrong.items():
+        print(f"not octet-exact: {name}: {count} of {total}")
+    if not wrong:
+        print("every message was octet-exact")
+    shares = ", ".join(f"{name} {share:.2f}" for name, share in run.cpu.items()
+                       if name.startswith(("Poplar", "loop")))
+    print(f"the client's share of one CPU: {shares}")
+
+
+def write_json(run, figures, reasons, before):
+    path = WORK / ("quick.json" if run.quick else "bench.json")
+    path.write_text(json.dumps(
+        {"machine": before, "figures": figures, "not_measured": reasons,
+         "wrong": run.wrong, "client_cpu": run.cpu}, indent=1))
+    print(f"wrote {path}")
 
 
 def main():
-    for name, bench in list(globals().items()):
-        if name.startswith("bench_") and (
-                not sys.argv[1:] or any(word in name for word in sys.argv[1:])):
-            bench()
+    options = arguments()
+    run = Run(options.quick, say)
+    WORK.mkdir(parents=True, exist_ok=True)
+    before = machine()
+    servers, reasons = start_all(options)
+    try:
+        figures = measure_all(run, servers, options.only, reasons)
+        report(run, figures, reasons)
+        write_json(run, figures, reasons, before)
+    finally:
+        for server in servers:
+            server.stop()
+        shutil.rmtree(WORK / "scratch", ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,16 @@ clock_now(void)
 	       (uint64_t)now.tv_nsec / (1000000 / FACTOR) + 1;
 }
 
+uint64_t
+clock_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return ((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000) *
+	       FACTOR;
+}
+
 int
 clock_poll_timeout(uint64_t deadline)
 {

@@ -187,25 +187,27 @@ test_texts(void **state)
 
 /* Known, not honoured: anything but the default says why it is refused. */
 static void
-test_keys_of_later_versions(void **state)
+test_only_one_value(void **state)
 {
 	(void)state;
-	refused("listen", "proxy_networks = 192.0.2.0/24",
-	    "listen.proxy_networks: this version does not speak the PROXY "
-	    "protocol; "
-	    "remove this setting");
 	refused("maildrop", "uidl = md5",
 	    "maildrop.uidl: this version has one kind of unique-id; "
 	    "set it to native");
-	refused("session", "utf8 = on",
-	    "session.utf8: this version has no UTF8 command; set it to off");
+}
+
+static void
+test_extensions(void **state)
+{
+	(void)state;
+	refused("listen", "proxy_networks = 192.0.2.1/24",
+	    "listen.proxy_networks: \"192.0.2.1/24\" is no network; write an "
+	    "address or address/bits, with no bit set behind the network's");
 	refused("session", "utf8 = perhaps",
 	    "session.utf8: \"perhaps\" is not known here; write off or on");
-	refused("session", "login_delay = 1m",
-	    "session.login_delay: this version has no LOGIN-DELAY; set it to 0");
-	refused("session", "expire = 30",
-	    "session.expire: this version does not announce EXPIRE; "
-	    "set it to never");
+	refused("session", "login_delay = 2d",
+	    "session.login_delay: 2d is out of range; write 0 to 1d");
+	refused("session", "expire = soon",
+	    "session.expire: \"soon\" is no time; write never, or days");
 }
 
 static void
@@ -214,15 +216,15 @@ test_wrong_overrides(void **state)
 	static const struct {
 		const char *item, *said;
 	} cases[] = {
-	    {"log.level=x",        "-o log.level: \"x\" is not known here; "
+	    {"log.level=x",    "-o log.level: \"x\" is not known here; "
 	                    "write error, warning, info or debug\n"},
-	    {"log.x=1",            "-o log.x: unknown key; poplar.conf(5) names them all\n"   },
+	    {"log.x=1",        "-o log.x: unknown key; poplar.conf(5) names them all\n"       },
 	    {"log.max=1",
              "-o log.max: unknown key; it belongs to section [session]\n"                     },
-	    {"log.level",          "-o log.level: write -o section.key=value\n"               },
-	    {"level=info",         "-o level=info: write -o section.key=value\n"              },
-	    {"level=a.b",          "-o level=a.b: write -o section.key=value\n"               },
-	    {"",	           "-o : write -o section.key=value\n"                        },
+	    {"log.level",      "-o log.level: write -o section.key=value\n"                   },
+	    {"level=info",     "-o level=info: write -o section.key=value\n"                  },
+	    {"level=a.b",      "-o level=a.b: write -o section.key=value\n"                   },
+	    {"",               "-o : write -o section.key=value\n"                            },
 	    {"log.level=\001",
              "-o override: the line holds a control character; remove it\n"                   },
 	};
@@ -289,7 +291,8 @@ main(void)
 	    cmocka_unit_test(test_wrong_numbers),
 	    cmocka_unit_test(test_ranges),
 	    cmocka_unit_test(test_texts),
-	    cmocka_unit_test(test_keys_of_later_versions),
+	    cmocka_unit_test(test_only_one_value),
+	    cmocka_unit_test(test_extensions),
 	    cmocka_unit_test(test_wrong_overrides),
 	    cmocka_unit_test(test_all_faults_are_told),
 	    cmocka_unit_test(test_rights_of_the_file),

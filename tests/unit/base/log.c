@@ -331,6 +331,7 @@ main(void)
 	    cmocka_unit_test(test_safe_is_cut),
 	};
 
+	setprogname("poplard");
 	return cmocka_run_group_tests_name(
 	    "log", tests, make_folder, remove_folder);
 }

@@ -47,12 +47,12 @@ test_lists(void **state)
 static void
 test_no_network(void **state)
 {
+	static const char too_long[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	                               "aaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	static const char *const bad[] = {"192.0.2.1/24", "192.0.2.0/33",
 	    "192.0.2.0/", "192.0.2.0/-1", "192.0.2.0/08", "192.0.2", "localhost",
 	    "2001:db8::1/64", "::/129", "[::1]", "127.0.0.1:110", "/8",
-	    "1.2.3.4/8/8",
-	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	    "aaaa"};
+	    "1.2.3.4/8/8", too_long};
 	struct network network;
 	const char *list;
 

@@ -88,6 +88,35 @@ test_session(void **state)
 	box_remove(&box);
 }
 
+/* 76: the locks of a session are asked for again before it changes anything. */
+static void
+test_session_lost_them(void **state)
+{
+	static const enum md_dotlock answers[] = {
+	    MD_DOTLOCK_BUSY, MD_DOTLOCK_CHANGED};
+	static const enum md_error errors[] = {MD_BUSY, MD_CHANGED};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct box box;
+		uint32_t removed;
+
+		make(&box);
+		box.limits.lock_session = true;
+		box_open(&box);
+		assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
+		box.answer = answers[i];
+		assert_int_equal(maildrop_update(box.md, &removed), errors[i]);
+		assert_true(is_free(&box));
+		box_check(&box, A B);
+		box.answer = MD_DOTLOCK_OK;
+		assert_int_equal(maildrop_update(box.md, &removed), MD_OK);
+		assert_false(is_free(&box));
+		box_check(&box, B);
+		box_remove(&box);
+	}
+}
+
 static void
 test_busy(void **state)
 {
@@ -242,6 +271,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_access),
 	    cmocka_unit_test(test_session),
+	    cmocka_unit_test(test_session_lost_them),
 	    cmocka_unit_test(test_busy),
 	    cmocka_unit_test(test_waits),
 	    cmocka_unit_test(test_dotlock_busy),

@@ -1,0 +1,714 @@
+"""Group F: locks that others hold, that were left behind, that vanish; and the
+maildrop changed by others while a session holds its locks.
+
+The storms of 72 are in test_storm.py; kills in the middle of UPDATE in
+test_kill.py.
+"""
+import contextlib
+import fcntl
+import os
+import pathlib
+import re
+import socket
+import stat
+import struct
+import subprocess
+import threading
+import time
+
+import harness
+import oracle
+from client import Closed
+from harness import kill, needs_fastclock, needs_root, wait_until
+
+MESSAGES = [oracle.message_of(100 + 20 * n, b"%d" % n) for n in range(1, 4)]
+MAIL = oracle.mbox_of(*MESSAGES)
+HOST = socket.gethostname()
+
+
+def flock_of(kind):
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def fcntl_lock(path):
+    """Another program's lock; an open file description's, so that nothing
+    else this process does with the file lets it go."""
+    with open(path, "r+b") as file:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, flock_of(fcntl.F_WRLCK))
+        yield file
+
+
+def is_locked(path):
+    with open(path, "r+b") as file:
+        try:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, flock_of(fcntl.F_WRLCK))
+        except BlockingIOError:
+            return True
+        return False
+
+
+def dead_pid():
+    """Of a process that was."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+class LocksCase(harness.TestCase):
+    privileged = False
+
+    def serve(self, mail=MAIL, privileged=None, **options):
+        """A daemon; options are those of [maildrop]."""
+        options = {f"maildrop.{key}": value for key, value in options.items()}
+        return self.daemon(mail, options=options,
+                           privileged=self.privileged if privileged is None else privileged)
+
+    def lockfile(self, server):
+        return pathlib.Path(f"{server.path()}.lock")
+
+    def put_lock(self, server, text, age=0):
+        """Another program's dotlock, so many seconds old."""
+        path, fresh = self.lockfile(server), server.mail / "fresh"
+        fresh.write_text(text)
+        server.give(fresh, 0o644)
+        when = time.time() - age
+        os.utime(fresh, (when, when))
+        wait_until(lambda: not os.path.lexists(path), 5, "our own dotlock to go")
+        os.link(fresh, path)
+        fresh.unlink()
+        return path
+
+    def names(self, server):
+        return sorted(os.listdir(server.mail))
+
+    def serves(self, server, data=MAIL, **kwargs):
+        with server.logged_in(**kwargs) as client:
+            self.assert_served(client, oracle.parse(data))
+            client.quit()
+
+    def deletes(self, server):
+        """A session that deletes the second message."""
+        with server.logged_in() as client:
+            client.ok("DELE 2")
+            client.quit()
+        self.assertEqual(server.read(), oracle.without(MAIL, {2}))
+
+    def refused(self, server):
+        """The maildrop is locked by another program; nothing of ours is left."""
+        before = self.names(server)
+        with server.client() as client:
+            reply = client.login_fails(code="[IN-USE]")
+            self.assertEqual(reply, "-ERR [IN-USE] maildrop is locked by another program")
+        self.assertEqual(self.names(server), before)
+        self.assertEqual(server.read(), MAIL)
+
+
+class OthersLocks(LocksCase):
+    """68, 69: fresh locks of other programs."""
+
+    def waits(self, server, release):
+        timer = threading.Timer(5, release)
+        timer.start()
+        begin = time.monotonic()
+        with server.logged_in() as client:
+            waited = time.monotonic() - begin
+            self.assert_served(client, oracle.parse(MAIL))
+            client.quit()
+        timer.join()
+        self.assertTrue(4.5 < waited < 7, waited)
+        self.assertEqual(self.names(server), ["mrose"])
+
+    def test_F68_fcntl_lock_for_5_seconds(self):
+        server = self.serve(lock_wait="10s")
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(fcntl_lock(server.path()))
+            self.waits(server, stack.close)
+
+    def test_F68_fcntl_lock_for_longer_than_lock_wait(self):
+        server = self.serve()
+        with fcntl_lock(server.path()):
+            begin = time.monotonic()
+            self.refused(server)
+            self.assertTrue(0.9 < time.monotonic() - begin < 3)
+        self.deletes(server)
+
+    def test_F68_read_lock_of_another(self):
+        """One that reads does not exclude a session from a maildrop it only reads."""
+        server = self.serve()
+        server.path().chmod(0o400)
+        with open(server.path(), "rb") as file:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, flock_of(fcntl.F_RDLCK))
+            self.serves(server)
+            server.path().chmod(0o600)
+            self.refused(server)
+
+    def test_F68_fcntl_lock_at_quit(self):
+        server = self.serve()
+        client = server.logged_in()
+        client.ok("DELE 2")
+        with fcntl_lock(server.path()):
+            reply = client.err("QUIT", "[SYS/TEMP]")
+            self.assertIn("locked by another program", reply)
+            client.expect_closed()
+        self.assertEqual(server.read(), MAIL)
+        self.assertEqual(self.names(server), ["mrose"])
+        self.deletes(server)
+
+    def test_F69_dotlock_for_5_seconds(self):
+        server = self.serve(lock_wait="10s")
+        lock = self.put_lock(server, f"{os.getpid()}\n")
+        self.waits(server, lock.unlink)
+
+    def test_F69_fresh_dotlocks_are_heeded(self):
+        server = self.serve()
+        for text in ("", "0", f"{os.getpid()}\n", f"{dead_pid()}\n", "1 elsewhere\n", "nonsense"):
+            with self.subTest(text=text):
+                lock = self.put_lock(server, text)
+                before = lock.stat()
+                self.refused(server)
+                self.assertEqual(lock.stat(), before)
+                self.assertEqual(lock.read_text(), text)
+                self.assertFalse(is_locked(server.path()))
+                lock.unlink()
+        self.deletes(server)
+
+    def test_F69_dotlock_at_quit(self):
+        server = self.serve()
+        client = server.logged_in()
+        client.ok("DELE 2")
+        lock = self.put_lock(server, f"{os.getpid()}\n")
+        reply = client.err("QUIT", "[SYS/TEMP]")
+        self.assertIn("locked by another program", reply)
+        client.expect_closed()
+        lock.unlink()
+        self.assertEqual(server.read(), MAIL)
+        self.deletes(server)
+
+
+@needs_root
+class OthersLocksInSpool(OthersLocks):
+    privileged = True
+
+
+class Stale(LocksCase):
+    """70: dotlocks that nobody holds any more."""
+
+    def broken(self, server):
+        self.deletes(server)
+        self.assertEqual(self.names(server), ["mrose"])
+        said = [line for line in server.log().splitlines() if "broke another program's" in line]
+        self.assertEqual(len(said), 1, server.log())
+        self.assertRegex(said[0], r"stale dotlock, 3\d\d s old$")
+
+    def test_F70_another_s_is_broken_once(self):
+        for text in ("", f"{dead_pid()}\n", f"{dead_pid()} {HOST}\n", f"{os.getpid()} elsewhere\n"):
+            with self.subTest(text=text):
+                server = self.serve()
+                self.put_lock(server, text, age=302)
+                self.broken(server)
+
+    def test_F70_not_before_five_minutes(self):
+        server = self.serve()
+        lock = self.put_lock(server, "", age=290)
+        self.refused(server)
+        self.assertTrue(lock.exists())
+
+    def test_F70_not_of_a_live_process(self):
+        server = self.serve()
+        for text in (f"{os.getpid()}\n", f"{os.getpid()} {HOST}\n", f"  {os.getpid()}", "1\n"):
+            with self.subTest(text=text):
+                lock = self.put_lock(server, text, age=4000)
+                self.refused(server)
+                self.assertEqual(lock.read_text(), text)
+
+    def test_F70_not_without_the_fcntl_lock(self):
+        server = self.serve()
+        lock = self.put_lock(server, "", age=4000)
+        with fcntl_lock(server.path()):
+            self.refused(server)
+            self.assertTrue(lock.exists())
+        self.deletes(server)
+        self.assertEqual(server.log().count("broke another program's"), 1)
+
+    def test_F70_ours_of_a_dead_session_at_once(self):
+        """One process for each connection: nobody clears up but the next login."""
+        options = {"maildrop.lock_hold": "session"}
+        server = self.daemon(MAIL, mode="inetd", check=False, options=options,
+                             privileged=self.privileged)
+        client = server.logged_in()
+        self.assertTrue(self.lockfile(server).exists())
+        for pid in server.members():
+            kill(pid)
+        client.close()
+        server.wait_idle()
+        self.assertTrue(self.lockfile(server).exists())
+        begin = time.monotonic()
+        self.deletes(server)
+        self.assertLess(time.monotonic() - begin, 1)
+        self.assertEqual(self.names(server), ["mrose"])
+        self.assertEqual(server.log().count("removed the dotlock of a session that died"), 1)
+
+    def test_F70_another_s_in_the_place_of_ours(self):
+        """The note is of a dotlock that stands there no more."""
+        options = {"maildrop.lock_hold": "session"}
+        server = self.daemon(MAIL, mode="inetd", check=False, options=options,
+                             privileged=self.privileged)
+        client = server.logged_in()
+        for pid in server.members():
+            kill(pid)
+        client.close()
+        server.wait_idle()
+        self.lockfile(server).unlink()
+        lock = self.put_lock(server, f"{os.getpid()}\n")
+        self.refused(server)
+        self.assertEqual(lock.read_text(), f"{os.getpid()}\n")
+
+
+@needs_root
+class StaleInSpool(Stale):
+    privileged = True
+
+
+@needs_root
+class Traps(LocksCase):
+    """70a: the maildrop is in the user's own folder, and root makes the dotlock."""
+
+    def setUp(self):
+        self.server = self.serve(privileged=True)
+        os.chown(self.server.mail, self.server.uid, self.server.gid)
+        self.server.mail.chmod(0o755)
+        self.outside = self.server.dir / "outside"
+        self.outside.mkdir(0o777)
+        self.outside.chmod(0o777)
+        (self.outside / "file").write_text("not mail\n")
+        (self.outside / "mrose").write_bytes(MAIL)
+        (self.outside / "folder").mkdir()
+
+    def snapshot(self):
+        return [(path.name, path.lstat().st_ino, path.lstat().st_mode, path.lstat().st_uid,
+                 path.lstat().st_mtime_ns, path.lstat().st_nlink)
+                for path in sorted(self.outside.rglob("*"))]
+
+    def attempt(self):
+        with self.server.client() as client:
+            client.ok("USER mrose")
+            client.command("PASS secret")
+
+    def test_F70a_symlink(self):
+        before = self.snapshot()
+        lock = self.lockfile(self.server)
+        for target in ("file", "folder", "new", "/etc/passwd", "mrose.lock"):
+            lock.symlink_to(self.outside / target)
+            os.utime(lock, (0, 0), follow_symlinks=False)
+            self.attempt()
+            self.assertTrue(lock.is_symlink())
+            self.assertEqual(self.snapshot(), before)
+            lock.unlink()
+
+    def test_F70a_folder(self):
+        lock = self.lockfile(self.server)
+        lock.mkdir()
+        (lock / "file").touch()
+        os.utime(lock, (0, 0))
+        self.attempt()
+        self.assertTrue((lock / "file").exists())
+
+    def test_F70a_hard_link_to_a_file_of_root_s(self):
+        """As a user can make where fs.protected_hardlinks is off."""
+        lock = self.lockfile(self.server)
+        os.link(self.outside / "file", lock)
+        os.utime(lock, (0, 0))
+        before = self.snapshot()
+        self.attempt()
+        self.assertEqual((self.outside / "file").read_text(), "not mail\n")
+        self.assertEqual([row[:5] for row in self.snapshot()], [row[:5] for row in before])
+
+    def swap(self, stop):
+        """All that a user can put under any name that is used there."""
+        names = {"mrose.lock"}
+        makers = [
+            lambda path: path.symlink_to(self.outside / "file"),
+            lambda path: path.symlink_to(self.outside / "new"),
+            lambda path: path.symlink_to(self.outside),
+            lambda path: path.mkdir(),
+            lambda path: os.link(self.outside / "file", path),
+            lambda path: path.open("x").close(),
+        ]
+        turn = 0
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                names.update(n for n in os.listdir(self.server.mail) if n.startswith(".poplar-"))
+            for name in names:
+                path = self.server.mail / name
+                with contextlib.suppress(OSError):
+                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+                with contextlib.suppress(OSError):
+                    makers[turn % len(makers)](path)
+                    os.utime(path, (0, 0), follow_symlinks=False)
+                turn += 1
+        self.swapped = names, turn
+
+    def swap_folder(self, stop):
+        """The folder itself: now the real one, now a link to another."""
+        real, aside = self.server.mail, self.server.dir / "aside"
+        while not stop.is_set():
+            real.rename(aside)
+            real.symlink_to(self.outside)
+            time.sleep(0.0005)
+            real.unlink()
+            aside.rename(real)
+            time.sleep(0.0005)
+
+    def under(self, swapper, seconds=4):
+        before = [row[:4] for row in self.snapshot()]
+        stop = threading.Event()
+        thread = threading.Thread(target=swapper, args=(stop,))
+        thread.start()
+        attempts, deadline = 0, time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(Closed, ConnectionError), self.server.client() as client:
+                client.ok("USER mrose")
+                if client.command("PASS secret").startswith("+OK"):
+                    client.command("DELE 1")
+                    client.command("RSET")
+                    client.command("DELE 99")
+                    client.command("QUIT")
+            attempts += 1
+        stop.set()
+        thread.join()
+        self.assertEqual([row[:4] for row in self.snapshot()], before)
+        self.assertEqual((self.outside / "file").read_text(), "not mail\n")
+        self.assertEqual((self.outside / "mrose").read_bytes(), MAIL)
+        return attempts
+
+    def test_F70a_swapped_in_a_loop(self):
+        attempts = self.under(self.swap)
+        names, turns = self.swapped
+        print(f"# {attempts} logins, {turns} swaps of {len(names)} names: nothing outside touched")
+        self.assertEqual(self.server.read(), MAIL)
+
+    def test_F70a_folder_swapped_in_a_loop(self):
+        """root owns the folder above; here it swaps on the user's behalf."""
+        attempts = self.under(self.swap_folder)
+        print(f"# {attempts} logins while the folder was swapped: nothing outside touched")
+        self.assertEqual(self.server.read(), MAIL)
+
+
+class Folder(LocksCase):
+    """71: the folder does not permit a dotlock."""
+
+    def close_folder(self, server):
+        os.chown(server.mail, 0 if os.geteuid() == 0 else -1, 0 if os.geteuid() == 0 else -1)
+        server.mail.chmod(0o555)
+        self.addCleanup(server.mail.chmod, 0o755)
+
+    def test_F71_one_warning(self):
+        server = self.serve()
+        self.close_folder(server)
+        self.deletes(server)
+        said = [line for line in server.log().splitlines() if "no dotlock can be made" in line]
+        self.assertEqual(len(said), 1, server.log())
+        self.assertIn("Permission denied", said[0])
+
+    def test_F71_required(self):
+        server = self.serve(dotlock="required")
+        self.serves(server)
+        self.close_folder(server)
+        with server.client() as client:
+            client.login_fails(code="[SYS/PERM]")
+        self.assertEqual(server.read(), MAIL)
+
+    def test_F71_required_at_quit(self):
+        server = self.serve(dotlock="required")
+        client = server.logged_in()
+        client.ok("DELE 2")
+        self.close_folder(server)
+        client.err("QUIT", "[SYS/")
+        client.expect_closed()
+        self.assertEqual(server.read(), MAIL)
+
+    def test_F71_off(self):
+        server = self.serve(dotlock="off")
+        self.close_folder(server)
+        self.deletes(server)
+        self.assertNotIn("dotlock", server.log())
+
+    def test_F71_a_fresh_one_is_heeded_all_the_same(self):
+        server = self.serve()
+        self.put_lock(server, f"{os.getpid()}\n")
+        self.close_folder(server)
+        self.refused(server)
+
+
+@needs_root
+class FolderToRoot(Folder):
+    privileged = True
+
+    def test_F71_spool_of_group_mail(self):
+        """The user may not write the folder; group mail may."""
+        server = self.serve(lock_hold="session")
+        with server.logged_in() as client:
+            held = self.lockfile(server).stat()
+            self.assertEqual(held.st_uid, server.uid)
+            self.assertEqual(stat.S_IMODE(held.st_mode), 0o644)
+            client.quit()
+        self.assertNotIn("dotlock", server.log())
+
+
+class Deaths(LocksCase):
+    """73 to 75: who held the locks was killed. (In UPDATE: test_kill.py.)"""
+
+    def hold(self):
+        server = self.serve(lock_hold="session")
+        client = server.logged_in()
+        client.ok("DELE 2")
+        self.assertTrue(self.lockfile(server).exists())
+        self.assertTrue(is_locked(server.path()))
+        return server, client
+
+    def is_free(self, server):
+        wait_until(lambda: not self.lockfile(server).exists(), 5, "the end of the dotlock")
+        wait_until(lambda: not is_locked(server.path()), 5, "the end of the fcntl lock")
+        self.assertEqual(self.names(server), ["mrose"])
+        self.assertEqual(server.read(), MAIL)
+        self.deletes(server)
+
+    def test_F73_session_killed(self):
+        server, client = self.hold()
+        kill(server.sessions()[0])
+        client.expect_closed()
+        self.is_free(server)
+
+    def test_F74_monitor_killed(self):
+        server, client = self.hold()
+        session = server.sessions()[0]
+        kill(server.monitors()[0])
+        client.expect_closed()
+        wait_until(lambda: harness.proc_stat(session) is None, 5, "the end of the session")
+        self.is_free(server)
+
+    def test_F75_everything_killed(self):
+        server, client = self.hold()
+        server.kill_all()
+        client.expect_closed()
+        self.assertTrue(self.lockfile(server).exists())
+        server.start()
+        self.is_free(server)
+
+
+@needs_root
+class DeathsInSpool(Deaths):
+    privileged = True
+
+
+class Held(LocksCase):
+    """lock_hold = session: both locks from login to the end."""
+
+    def setUp(self):
+        self.server = self.serve(lock_hold="session")
+        self.lock = self.lockfile(self.server)
+
+    def session(self):
+        client = self.server.logged_in()
+        self.addCleanup(client.close)
+        return client
+
+    def freed(self):
+        wait_until(lambda: not self.lock.exists() and not is_locked(self.server.path()))
+        self.assertEqual(self.names(self.server), ["mrose"])
+
+    def test_both_are_held(self):
+        client = self.session()
+        pid, host = re.fullmatch(r"(\d+) (\S+)\n", self.lock.read_text()).groups()
+        self.assertIn(int(pid), self.server.monitors())
+        self.assertEqual(host, HOST)
+        held = self.lock.stat()
+        self.assertEqual((held.st_uid, stat.S_IMODE(held.st_mode), held.st_nlink),
+                         (self.server.uid, 0o644, 1))
+        for command in ("STAT", "DELE 2", "NOOP"):
+            client.ok(command)
+            self.assertTrue(is_locked(self.server.path()))
+        client.retr(1)
+        self.assertTrue(is_locked(self.server.path()))
+        self.assertEqual(self.lock.stat(), held)
+        client.quit()
+        self.freed()
+        self.assertEqual(self.server.read(), oracle.without(MAIL, {2}))
+
+    def test_held_till_the_connection_ends(self):
+        for end in ("close", "reset"):
+            with self.subTest(end=end):
+                client = self.session()
+                client.ok("DELE 2")
+                getattr(client, end)()
+                self.freed()
+                self.assertEqual(self.server.read(), MAIL)
+
+    def test_a_deliverer_waits(self):
+        client = self.session()
+        client.ok("DELE 1")
+        done = []
+
+        def deliver():
+            with open(self.server.path(), "r+b") as file:
+                fcntl.fcntl(file, fcntl.F_OFD_SETLKW, flock_of(fcntl.F_WRLCK))
+                done.append(file.seek(0, os.SEEK_END))
+                file.write(MAIL)
+
+        thread = threading.Thread(target=deliver)
+        thread.start()
+        time.sleep(0.3)
+        self.assertEqual(done, [])
+        client.quit()
+        thread.join(10)
+        self.assertEqual(self.server.read(), oracle.without(MAIL, {1}) + MAIL)
+
+    def test_E62_replaced_all_the_same(self):
+        """By a program that heeds no lock, the old file kept under another name."""
+        client = self.session()
+        client.ok("DELE 2")
+        kept = self.server.path("kept")
+        self.server.path().rename(kept)
+        self.server.put(MAIL)
+        client.err("QUIT")
+        self.assertEqual((kept.read_bytes(), self.server.read()), (MAIL, MAIL))
+        self.freed_but("kept")
+
+    def test_E62_replaced_then_retr(self):
+        client = self.session()
+        self.server.path().rename(self.server.path("kept"))
+        self.server.put(oracle.mbox_of(b"Subject: other\n\nother\n"))
+        client.send_line("RETR 1")
+        self.assertNotIn(b"+OK", client.rest())
+        self.freed_but("kept")
+
+    def freed_but(self, *others):
+        wait_until(lambda: self.names(self.server) == sorted(("mrose", *others)))
+
+    def test_F76_removed(self):
+        client = self.session()
+        self.lock.unlink()
+        client.ok("DELE 2")
+        client.quit()
+        self.freed()
+        self.assertEqual(self.server.read(), oracle.without(MAIL, {2}))
+        self.assertIn("another program removed or replaced our dotlock", self.server.log())
+
+    def test_F76_removed_and_closed(self):
+        client = self.session()
+        self.lock.unlink()
+        client.close()
+        self.freed()
+        self.server.wait_log("another program removed or replaced our dotlock")
+
+    def replace(self):
+        """Another's in its place: ext4 likes to give it the same inode number."""
+        self.lock.unlink()
+        return self.put_lock(self.server, f"{os.getpid()}\n")
+
+    def test_F76_replaced(self):
+        client = self.session()
+        client.ok("DELE 2")
+        lock = self.replace()
+        reply = client.err("QUIT", "[SYS/TEMP]")
+        self.assertIn("locked by another program", reply)
+        client.expect_closed()
+        self.assertEqual(lock.read_text(), f"{os.getpid()}\n")
+        self.assertEqual(self.server.read(), MAIL)
+        self.assertIn("another program removed or replaced our dotlock", self.server.log())
+
+    def test_F76_replaced_and_closed(self):
+        client = self.session()
+        lock = self.replace()
+        client.close()
+        self.server.wait_idle()
+        self.assertEqual(lock.read_text(), f"{os.getpid()}\n")
+        self.assertIn("another program removed or replaced our dotlock", self.server.log())
+
+
+@needs_root
+class HeldInSpool(Held):
+    privileged = True
+
+
+class Renewed(LocksCase):
+    """The dotlock of a long session must never look stale."""
+
+    @needs_fastclock
+    def test_touched_every_minute(self):
+        server = self.daemon(MAIL, variant="fastclock",
+                             options={"maildrop.lock_hold": "session"})
+        with server.logged_in() as client:
+            lock = self.lockfile(server)
+            first = lock.stat()
+            wait_until(lambda: lock.stat().st_mtime_ns != first.st_mtime_ns, 5, "a new time")
+            self.assertEqual(lock.stat().st_ino, first.st_ino)
+            client.ok("DELE 2")
+            client.quit()
+        self.assertEqual(self.names(server), ["mrose"])
+        self.assertNotIn("dotlock", server.log())
+
+
+class Between(LocksCase):
+    """lock_hold = access: nothing is held between login and QUIT."""
+
+    def test_free_between(self):
+        server = self.serve()
+        with server.logged_in() as client:
+            self.assertFalse(is_locked(server.path()))
+            self.assertEqual(self.names(server), ["mrose"])
+            client.retr(1)
+            self.assertFalse(is_locked(server.path()))
+            client.ok("DELE 1")
+            with fcntl_lock(server.path()) as file:
+                file.seek(0, os.SEEK_END)
+                file.write(MAIL)
+                file.flush()
+            client.quit()
+        self.assertEqual(server.read(), oracle.without(MAIL, {1}) + MAIL)
+
+    def test_nothing_to_delete_needs_no_lock(self):
+        server = self.serve()
+        with server.logged_in() as client, fcntl_lock(server.path()):
+            self.put_lock(server, "")
+            client.retr(1)
+            client.quit()
+
+
+class Names(LocksCase):
+    """Two login names for one maildrop exclude each other."""
+
+    def test_F_two_names(self):
+        for hold in ("access", "session"):
+            with self.subTest(hold=hold):
+                self.exclude(self.serve(lock_hold=hold, lock_wait="0s"))
+
+    def exclude(self, server):
+        (server.dir / "link").symlink_to(server.mail)
+        users = dict(server.users)
+        for name, maildrop in (("same", server.path()), ("link", server.dir / "link" / "mrose")):
+            users[name] = {"credential": "{PLAIN}secret", "maildrop": maildrop}
+        server.write_users(users)
+        for first in users:
+            with server.logged_in(first) as client:
+                client.ok("DELE 1")
+                for second in users:
+                    with server.client() as other:
+                        reply = other.login_fails(second, "secret", "[IN-USE]")
+                        self.assertRegex(reply, r"locked by another session from 127\.0\.0\.1 "
+                                                r"since \d\d:\d\d:\d\d$")
+                self.assertEqual(client.stat()[0], 2)
+                client.ok("RSET")
+                client.quit()
+        self.assertEqual(len(list(server.state_dir.glob("*/index"))), 1)
+        self.assertEqual(server.read(), MAIL)
+
+
+@needs_root
+class NamesToRoot(Names):
+    privileged = True
+
+
+if __name__ == "__main__":
+    harness.main()

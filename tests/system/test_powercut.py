@@ -1,0 +1,231 @@
+"""Group G, 83: the power fails at random times during UPDATE, on ext4 and xfs.
+
+All processes stop, a file system in a file is shut down as it stands (nothing
+that is not on its disk will be), mounted again, and recovered. The maildrop is the old one or the
+new one then, and the new one if the client saw +OK. A helper writes back random
+ranges meanwhile and commits the file system's journal, as a kernel may at any
+time; that the test can see damage at all is shown with a program that shifts
+octets down without a journal. POPLAR_SOAK=1 cuts more often.
+"""
+import os
+import pathlib
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+
+import harness
+import image
+import strike
+from harness import needs_root
+from strike import Update
+
+SOAK = os.environ.get("POPLAR_SOAK") == "1"
+CUTS = 150 if SOAK else 20
+SHIFTS = 60 if SOAK else 20
+SEED = int.from_bytes(os.urandom(4), "big")
+
+# as much as takes some ten milliseconds to move
+MAIL = strike.mbox([3000] + [200_000 + 777 * n for n in range(25)])
+KINDS_OF_CUT = (image.NO_LOG_FLUSH, image.NO_LOG_FLUSH, image.SYNC, image.FLUSH_LOG)
+
+setUpModule = image.enter_namespace
+
+
+class Disturbance:
+    """The helper at work on files of one folder."""
+
+    def __init__(self, seed, folder, files):
+        self.process = subprocess.Popen(
+            [harness.BUILD / "tools" / "writeback", str(seed), folder / "other", *files])
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class PowerCutCase(harness.TestCase):
+    """Images, and cuts at random times."""
+
+    def setUp(self):
+        self.seed = SEED
+        self.rng = random.Random(self.seed)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="poplar-cut-", dir=image.backing()))
+        self.folder.chmod(0o755)
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.images = []
+
+    def image(self, kind, name):
+        made = image.Image(kind, self.folder / name)
+        self.addCleanup(made.umount)
+        self.images.append(made)
+        return made.folder
+
+    def cut(self, pids):
+        """The power fails. No process acts on what a file system says that was
+        shut down: its syncs have been seen to succeed."""
+        flags = self.rng.choice(KINDS_OF_CUT)
+        for pid in pids:
+            harness.kill(pid, signal.SIGSTOP)
+        for disk in self.images:
+            disk.cut(flags)
+
+    def remount(self):
+        for disk in self.images:
+            disk.remount()
+
+
+@needs_root
+class PowerCut(PowerCutCase):
+    """The daemon's UPDATE."""
+
+    def start(self, kind, apart):
+        """A daemon with state folder and mail on one disk, or on two."""
+        mail_disk = self.image(kind, "one")
+        state_disk = self.image(kind, "two") if apart else mail_disk
+        self.server = harness.Daemon(start=False, privileged=True, options={
+            "server.state_dir": state_disk / "state",
+            "maildrop.path": f"{mail_disk}/mail/%u", "maildrop.lock_wait": "10s"})
+        self.addCleanup(self.server.remove)
+        self.server.state_dir, self.server.mail = state_disk / "state", mail_disk / "mail"
+        self.server.state_dir.mkdir(mode=0o700)
+        self.server.mail.mkdir()
+        shutil.chown(self.server.mail, 0, "mail")
+        self.server.mail.chmod(0o2775)
+        self.server.start()
+        self.addCleanup(self._show_log, self.server)
+
+    def begin(self, update):
+        """Up to QUIT, all that was before on the disk; the helper at work."""
+        self.server.put(update.mail)
+        os.sync()
+        client = update.begin(self.server, fresh=False)
+        files = [self.server.path(), *self.server.state_dir.glob("*/journal")]
+        helper = Disturbance(self.rng.getrandbits(31), self.images[0].folder, files)
+        self.addCleanup(helper.end)
+        return client, helper
+
+    def measure(self, update):
+        """How long QUIT takes, in seconds."""
+        times = []
+        for _ in range(5):
+            client, helper = self.begin(update)
+            begin = time.monotonic()
+            said = strike.quit_reply(client)
+            times.append(time.monotonic() - begin)
+            helper.end()
+            self.assertEqual(update.outcome(self, self.server.read(), said), "new")
+        return statistics.median(times)
+
+    def cut_once(self, update, seconds):
+        client, helper = self.begin(update)
+        pids = self.server.members()
+        client.send_line("QUIT")
+        time.sleep(seconds)
+        self.cut(pids)
+        self.server.kill_all()
+        said = strike.last_reply(client)
+        helper.end()
+        self.remount()
+        if self.rng.random() < 0.5:
+            self.assertEqual(strike.recover(self.server), 0)
+            outcome = update.outcome(self, self.server.read(), said)
+        self.server.start()
+        strike.wait_settled(self.server)
+        outcome = update.outcome(self, self.server.read(), said)
+        update.check_session(self, self.server, outcome)
+        return outcome, said.startswith("+OK")
+
+    def cuts(self, kind, apart, update):
+        self.start(kind, apart)
+        usual = self.measure(update)
+        begin = time.monotonic()
+        seen = {"old": 0, "new": 0}
+        told = 0
+        for _ in range(CUTS):
+            try:
+                outcome, ok = self.cut_once(update, self.rng.uniform(0, usual * 1.1))
+            except AssertionError as error:
+                raise AssertionError(f"seed {self.seed}: {error}") from error
+            seen[outcome] += 1
+            told += ok
+        self.server.stop()
+        print(f"# {kind}, state and mail on {'two disks' if apart else 'one disk'}: {CUTS} cuts "
+              f"during an UPDATE of {usual * 1000:.0f} ms, {seen['old']} old, {seen['new']} new, "
+              f"{told} told +OK, 0 damaged ({time.monotonic() - begin:.1f} s)", flush=True)
+
+    def test_G83_ext4(self):
+        self.cuts("ext4", False, Update(MAIL, [1]))
+
+    def test_G83_ext4_two_disks(self):
+        self.cuts("ext4", True, Update(MAIL, [1, 20]))
+
+    def test_G83_xfs(self):
+        self.cuts("xfs", False, Update(MAIL, [1]))
+
+    def test_G83_xfs_two_disks(self):
+        self.cuts("xfs", True, Update(MAIL, [1, 20]))
+
+    def test_G83_last(self):
+        self.cuts("ext4", False, Update(MAIL, [25, 26]))
+
+    def test_G83_last_xfs(self):
+        self.cuts("xfs", False, Update(MAIL, [25, 26]))
+
+
+@needs_root
+class Unsafe(PowerCutCase):
+    """A program that is not safe is seen to damage the file."""
+
+    def shift(self, path, update, seconds=None):
+        """One run of it, cut after some time; how long it took."""
+        path.write_bytes(update.old)
+        os.sync()
+        gone = len(update.old) - len(update.new)
+        helper = Disturbance(self.rng.getrandbits(31), self.images[0].folder, [path])
+        begin = time.monotonic()
+        with subprocess.Popen([harness.BUILD / "tools" / "shift", path, "0", str(gone)],
+                              stdout=subprocess.PIPE) as process:
+            if seconds is not None:
+                time.sleep(seconds)
+                self.cut([process.pid])
+                process.kill()
+        helper.end()
+        return time.monotonic() - begin
+
+    def damaged(self, kind):
+        update = Update(MAIL * 3, [1])
+        path = self.image(kind, "one") / "mrose"
+        usual = statistics.median(self.shift(path, update) for _ in range(5))
+        cuts = damaged = 0
+        while cuts < SHIFTS or (damaged == 0 and cuts < 10 * SHIFTS):
+            self.shift(path, update, self.rng.uniform(0, usual * 1.1))
+            self.remount()
+            damaged += path.read_bytes() not in (update.old, update.new)
+            cuts += 1
+        print(f"# {kind}, octets shifted down without a journal: {cuts} cuts, "
+              f"{damaged} damaged", flush=True)
+        self.assertGreater(damaged, 0, "this test cannot see damage")
+
+    def test_G83_sees_damage_on_ext4(self):
+        self.damaged("ext4")
+
+    def test_G83_sees_damage_on_xfs(self):
+        self.damaged("xfs")
+
+
+def set_limits():
+    for tests in (PowerCut, Unsafe):
+        for name in dir(tests):
+            if name.startswith("test_"):
+                getattr(tests, name).seconds = 3600 if SOAK else 240
+
+
+set_limits()
+
+
+if __name__ == "__main__":
+    harness.main()
