@@ -36,7 +36,8 @@ disk_write(int fd, const void *buf, size_t len, off_t at)
 	ssize_t n;
 
 	while (done < len) {
-		n = pwrite(fd, (const char *)buf + done, len - done, at + (off_t)done);
+		n = pwrite(
+		    fd, (const char *)buf + done, len - done, at + (off_t)done);
 		if (n > 0) {
 			done += (size_t)n;
 			continue;
@@ -116,18 +117,20 @@ disk_stat(int fd, struct disk_stat *stat)
 {
 	struct statx stx;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &stx) == -1)
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &stx) ==
+	    -1)
 		return -1;
 	*stat = (struct disk_stat){
-		.device = join_device(&stx),
-		.inode = stx.stx_ino,
-		.links = stx.stx_nlink,
-		.mtime_sec = stx.stx_mtime.tv_sec,
-		.mtime_nsec = stx.stx_mtime.tv_nsec,
-		.ctime_sec = stx.stx_ctime.tv_sec,
-		.ctime_nsec = stx.stx_ctime.tv_nsec,
-		.size = (off_t)stx.stx_size,
-		.regular = S_ISREG(stx.stx_mode),
+	    .device = join_device(&stx),
+	    .inode = stx.stx_ino,
+	    .links = stx.stx_nlink,
+	    .mtime_sec = stx.stx_mtime.tv_sec,
+	    .mtime_nsec = stx.stx_mtime.tv_nsec,
+	    .ctime_sec = stx.stx_ctime.tv_sec,
+	    .ctime_nsec = stx.stx_ctime.tv_nsec,
+	    .size = (off_t)stx.stx_size,
+	    .room = stx.stx_blocks * 512,
+	    .regular = S_ISREG(stx.stx_mode),
 	};
 	if ((stx.stx_mask & STATX_BTIME) != 0) {
 		stat->birth_sec = stx.stx_btime.tv_sec;

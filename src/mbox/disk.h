@@ -18,6 +18,7 @@ struct disk_stat {
 	int64_t birth_sec, birth_nsec; /* 0 where the file system has none */
 	int64_t mtime_sec, mtime_nsec, ctime_sec, ctime_nsec;
 	off_t size;
+	uint64_t room; /* octets of the disk that it has, about */
 	bool regular;
 };
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "cut.h"
+#include "journal.h"
 #include "state.h"
 #include "uidl.h"
 
@@ -44,20 +45,41 @@ recover(struct maildrop *md)
 }
 
 static enum md_error
-take_stock(struct maildrop *md)
+take_stock_locked(struct maildrop *md)
 {
-	enum md_error error;
+	enum md_error error = lock_take(&md->lock);
 
-	if (md->fds.mbox == -1)
-		return recover(md);
-	error = lock_take(&md->lock);
 	if (error == MD_OK)
 		error = recover(md);
 	if (error == MD_OK)
 		error = survey(md);
-	if (error == MD_OK && md->fds.writable)
-		cut_prepare(md->fds.journal);
 	lock_drop(&md->lock);
+	return error;
+}
+
+/*
+ * A login to a maildrop that the index vouches for takes no lock, unless the
+ * locks are to be kept, or an interrupted UPDATE is to be finished first.
+ */
+static enum md_error
+take_stock(struct maildrop *md)
+{
+	struct disk_stat journal;
+	bool settled = false;
+	enum md_error error;
+
+	if (md->fds.mbox == -1)
+		return recover(md);
+	if (disk_stat(md->fds.journal, &journal) == -1)
+		return MD_IO;
+	error = survey_index(md);
+	if (error == MD_OK && journal.size == 0 && !md->limits.lock_session)
+		error = survey_settled(md, &settled);
+	if (error == MD_OK && !settled)
+		error = take_stock_locked(md);
+	if (error == MD_OK && md->fds.writable &&
+	    (journal.size > 0 || journal.room < JOURNAL_RESERVE))
+		cut_prepare(md->fds.journal);
 	return error;
 }
 

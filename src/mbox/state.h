@@ -58,7 +58,21 @@ struct maildrop {
 	struct reading reading;
 };
 
-/* survey.c: what is in the maildrop. Both locks are held. */
+/* survey.c: what is in the maildrop. */
+
+/* Reads the index, which the session lock alone guards. First of all. */
+enum md_error survey_index(struct maildrop *md);
+
+/*
+ * Whether the index vouches for all of the maildrop as it is now; then all is
+ * done that survey() does. Without any lock: one look at the file's state is
+ * what decides, nothing of its content is read, so there is no writer that a
+ * lock would have to keep away. Whoever holds a lock now and writes later
+ * comes after this login, and is found by the looks before each reading.
+ */
+enum md_error survey_settled(struct maildrop *md, bool *settledp);
+
+/* The same in every case. Both locks are held. */
 enum md_error survey(struct maildrop *md);
 
 /* verify.c */

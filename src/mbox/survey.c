@@ -1,7 +1,8 @@
 /*
- * What is in the maildrop? Runs inside the session, under both locks.
+ * What is in the maildrop? Runs inside the session.
  *
- * The index is asked first. If it vouches for the file, nothing is read. If
+ * The index is asked first. If it vouches for the file, nothing is read, and
+ * no lock is needed: see survey_settled(). All else is done under both locks. If
  * the file has only grown, its last messages are scanned again together with
  * the tail: the scanner must find them as they are recorded and a message
  * boundary where the record ends. In every other case all is scanned, and the
@@ -183,14 +184,54 @@ look(struct maildrop *md)
 }
 
 enum md_error
+survey_index(struct maildrop *md)
+{
+	const uint64_t began = microseconds();
+	enum md_error error = index_load(md->fds.index, &md->table, &md->facts);
+
+	md->stats.scan_us += (uint32_t)(microseconds() - began);
+	return error;
+}
+
+/* All messages are in the table. */
+static enum md_error
+conclude(struct maildrop *md)
+{
+	if (md->limits.max_messages != 0 &&
+	    md->table.count > md->limits.max_messages)
+		return MD_TOO_BIG;
+	md->stats.last = md->facts.last;
+	return MD_OK;
+}
+
+static bool
+is_settled(const struct maildrop *md)
+{
+	return index_compare(&md->facts, &md->stat) == INDEX_EXACT &&
+	       md->table.end == (uint64_t)md->stat.size;
+}
+
+enum md_error
+survey_settled(struct maildrop *md, bool *settledp)
+{
+	enum md_error error = look(md);
+
+	*settledp = error == MD_OK && is_settled(md);
+	if (!*settledp)
+		return error;
+	md->facts.stat = md->stat;
+	md->facts.taken = md->looked;
+	adopt(md);
+	return conclude(md);
+}
+
+enum md_error
 survey(struct maildrop *md)
 {
 	const uint64_t began = microseconds();
 	enum md_error error = look(md);
 	enum index_match match;
 
-	if (error == MD_OK)
-		error = index_load(md->fds.index, &md->table, &md->facts);
 	if (error != MD_OK)
 		return error;
 	match = index_compare(&md->facts, &md->stat);
@@ -198,12 +239,8 @@ survey(struct maildrop *md)
 	md->facts.stat = md->stat;
 	md->facts.taken = md->looked;
 	error = survey_with(md, match);
-	if (error != MD_OK)
-		return error;
-	if (md->limits.max_messages != 0 &&
-	    md->table.count > md->limits.max_messages)
-		return MD_TOO_BIG;
-	md->stats.last = md->facts.last;
-	md->stats.scan_us = (uint32_t)(microseconds() - began);
-	return MD_OK;
+	if (error == MD_OK)
+		error = conclude(md);
+	md->stats.scan_us += (uint32_t)(microseconds() - began);
+	return error;
 }

@@ -75,7 +75,8 @@ class Inetds(InetdCase):
             process = subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stdout=log,
                                        stderr=log, start_new_session=True)
         self.addCleanup(self.end, process)
-        wait_until(lambda: self.accepts(server.port), 10, f"{program}\n{server.log()}", 0.05)
+        self.addCleanup(self._show_log, server)
+        wait_until(lambda: self.accepts(server.port), 10, program, 0.05)
         self.whole_session(server.client())
         self.assertEqual(server.read(), oracle.without(MAIL, {2}))
         self.several(server)

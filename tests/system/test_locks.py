@@ -133,6 +133,18 @@ class OthersLocks(LocksCase):
             self.assertTrue(0.9 < time.monotonic() - begin < 3)
         self.deletes(server)
 
+    def test_F68_locks_of_others_around_an_unchanged_maildrop(self):
+        """The index vouches for all of it, nothing is read: no login need wait."""
+        server = self.serve()
+        time.sleep(0.05)
+        self.serves(server)
+        self.put_lock(server, f"{os.getpid()}\n")
+        with fcntl_lock(server.path()):
+            self.serves(server)
+            server.append(MAIL)
+            with server.client() as client:
+                client.login_fails(code="[IN-USE]")
+
     def test_F68_read_lock_of_another(self):
         """One that reads does not exclude a session from a maildrop it only reads."""
         server = self.serve()
@@ -221,6 +233,7 @@ class Stale(LocksCase):
                 lock = self.put_lock(server, text, age=4000)
                 self.refused(server)
                 self.assertEqual(lock.read_text(), text)
+                lock.unlink()
 
     def test_F70_not_without_the_fcntl_lock(self):
         server = self.serve()
@@ -670,6 +683,7 @@ class Between(LocksCase):
 
     def test_nothing_to_delete_needs_no_lock(self):
         server = self.serve()
+        time.sleep(0.05)  # a file that was changed just now is looked at under locks
         with server.logged_in() as client, fcntl_lock(server.path()):
             self.put_lock(server, "")
             client.retr(1)

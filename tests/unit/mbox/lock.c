@@ -69,6 +69,38 @@ test_access(void **state)
 	box_remove(&box);
 }
 
+/* What the index vouches for is not read, and no lock keeps a login from it. */
+static void
+test_settled(void **state)
+{
+	struct box box;
+	int fd;
+
+	(void)state;
+	make(&box);
+	box_visit(&box);
+	fd = open(box.mbox, O_RDWR);
+	assert_int_equal(disk_lock(fd, true), 0);
+	box.answer = MD_DOTLOCK_BUSY;
+	box_open(&box);
+	assert_int_equal(box.pauses, 0);
+	assert_int_equal(maildrop_count(box.md), 2);
+	box_sends(&box, 1, "Subject: a\r\n\r\none\r\n");
+	box_close(&box);
+	box.limits.lock_session = true;
+	assert_int_equal(box_try(&box, O_RDWR), MD_BUSY);
+	box.limits.lock_session = false;
+	box_close(&box);
+	box_write(&box, box.journal, O_TRUNC, "?", 1);
+	assert_int_equal(box_try(&box, O_RDWR), MD_BUSY);
+	box_close(&box);
+	box_write(&box, box.journal, O_TRUNC, "", 0);
+	box_append(&box, A);
+	assert_int_equal(box_try(&box, O_RDWR), MD_BUSY);
+	close(fd);
+	box_remove(&box);
+}
+
 static void
 test_session(void **state)
 {
@@ -177,6 +209,7 @@ test_dotlock_busy(void **state)
 	assert_int_equal(box.pauses, 3);
 	assert_int_equal(box.dotlocks, 1);
 	box_close(&box);
+	box_append(&box, A);
 	box.busy = 1000000;
 	assert_int_equal(box_try(&box, O_RDWR), MD_BUSY);
 	assert_true(is_free(&box));
@@ -236,6 +269,7 @@ test_shared(void **state)
 	assert_int_equal(disk_lock(fd, false), 0);
 	assert_int_equal(box_try(&box, O_RDONLY), MD_OK);
 	box_close(&box);
+	box_append(&box, A);
 	assert_int_equal(box_try(&box, O_RDWR), MD_BUSY);
 	close(fd);
 	box_remove(&box);
@@ -270,6 +304,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_access),
+	    cmocka_unit_test(test_settled),
 	    cmocka_unit_test(test_session),
 	    cmocka_unit_test(test_session_lost_them),
 	    cmocka_unit_test(test_busy),
