@@ -14,18 +14,26 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "scram.h"
 
 #define BUFFER (SECRET_MAX + 2) /* one octet more, to tell "too long" */
 
 struct secret_scheme {
 	const char *word;
-	const char *prefix; /* stands before a secret that is kept; NULL: hashed */
+	const char *prefix; /* of the credential */
+	bool kept;          /* the secret is in it, and must not end the field */
+	char *(*make)(const char *secret); /* what stands behind the prefix */
 };
 
+static char *hash(const char *secret);
+static char *keep(const char *secret);
+static char *make_keys(const char *secret);
+
 static const struct secret_scheme schemes[] = {
-    {"crypt", NULL     },
-    {"plain", "{PLAIN}"},
-    {"apop",  "{APOP}" },
+    {"crypt", "",                false, hash     },
+    {"plain", "{PLAIN}",         true,  keep     },
+    {"scram", "{SCRAM-SHA-256}", false, make_keys},
+    {"apop",  "{APOP}",          true,  keep     },
 };
 
 const struct secret_scheme *
@@ -50,7 +58,7 @@ secret_fault(const struct secret_scheme *scheme, const char *secret, size_t len)
 		return "it holds a NUL octet";
 	if (memchr(secret, '\r', len) != NULL || memchr(secret, '\n', len) != NULL)
 		return "it holds a line end";
-	if (scheme->prefix != NULL && memchr(secret, ':', len) != NULL)
+	if (scheme->kept && memchr(secret, ':', len) != NULL)
 		return "it holds a colon, and the users file could not be read "
 		       "back";
 	return NULL;
@@ -143,19 +151,37 @@ out:
 	return hashed;
 }
 
+static char *
+keep(const char *secret)
+{
+	char *kept = strdup(secret);
+
+	if (kept == NULL)
+		warn(NULL);
+	return kept;
+}
+
+static char *
+make_keys(const char *secret)
+{
+	char *keys = scram_encode(secret);
+
+	if (keys == NULL)
+		warnx("the keys of the password cannot be made");
+	return keys;
+}
+
 char *
 secret_encode(const struct secret_scheme *scheme, const char *secret)
 {
-	size_t size;
-	char *credential;
+	char *made = scheme->make(secret), *credential = NULL;
 
-	if (scheme->prefix == NULL)
-		return hash(secret);
-	size = strlen(scheme->prefix) + strlen(secret) + 1;
-	credential = malloc(size);
-	if (credential == NULL)
+	if (made == NULL)
+		return NULL;
+	if (asprintf(&credential, "%s%s", scheme->prefix, made) == -1) {
 		warn(NULL);
-	else
-		snprintf(credential, size, "%s%s", scheme->prefix, secret);
+		credential = NULL;
+	}
+	freezero(made, strlen(made));
 	return credential;
 }

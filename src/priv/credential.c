@@ -11,6 +11,7 @@
 
 #include <openssl/crypto.h>
 
+#include "exchange.h"
 #include "scram.h"
 #include "text.h"
 
@@ -203,7 +204,7 @@ proof_matches(const struct scheme *scheme, const char *text,
 	bool equal = false;
 
 	if (scheme->keys(text, request, &keys))
-		equal = scram_proves(&keys, request->proof, signature);
+		equal = exchange_proves(&keys, request->proof, signature);
 	explicit_bzero(&keys, sizeof(keys));
 	return equal;
 }
@@ -249,7 +250,7 @@ credential_pretend(const struct auth_request *request)
 		(void)hash_matches(PRETENDED_HASH, request);
 	else if (request->mech == IPC_MECH_SCRAM && request->proof != NULL &&
 	         plain_keys(PRETENDED_HASH, request, &keys))
-		(void)scram_proves(&keys, request->proof, signature);
+		(void)exchange_proves(&keys, request->proof, signature);
 	else if (request->mech == IPC_MECH_APOP && request->stamp != NULL)
 		(void)apop_matches(request->stamp, PRETENDED_HASH, request->secret);
 }

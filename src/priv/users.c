@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "exchange.h"
 #include "log.h"
-#include "scram.h"
 #include "users_file.h"
 
 /* What was found for one name; holds secrets, wiped. */
@@ -171,7 +171,7 @@ users_challenge(const struct config *config, const struct auth_request *request,
 
 	verdict->iterations = SCRAM_ITERATIONS;
 	if (state == USERS_REFUSED ||
-	    scram_made_up_salt(config, request->user, verdict->salt) == -1)
+	    exchange_made_up_salt(config, request->user, verdict->salt) == -1)
 		result = AUTH_TROUBLE;
 	else if (search->matches == 1 && users_parse(&search->line, &entry) == NULL)
 		(void)credential_salt(

@@ -9,7 +9,7 @@ import warnings
 
 import harness
 import oracle
-from harness import needs_root
+from harness import memory_of, needs_root
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -314,21 +314,6 @@ class Memory(harness.TestCase):
             self.assertEqual(regions, 0, f"process {pid} holds the password")
         # the search itself must be able to find something
         self.assertTrue(any(b"mrose" in region for pid in pids for region in memory_of(pid)))
-
-
-def memory_of(pid):
-    """The readable memory of a process, region by region."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            span, rights = line.split()[:2]
-            if rights[0] != "r" or "[v" in line:
-                continue
-            start, end = (int(x, 16) for x in span.split("-"))
-            try:
-                memory.seek(start)
-                yield memory.read(end - start)
-            except OSError:
-                continue
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 Run as python3 tests/system/test_ctl.py; POPLAR_BUILD names the build folder.
 """
+import base64
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ import time
 import unittest
 
 import runner
+import scram
 
 BUILD = os.path.abspath(os.environ.get("POPLAR_BUILD", "build"))
 POPLARCTL = os.path.join(BUILD, "poplarctl")
@@ -107,6 +109,15 @@ class NewLines(TestCase):
         self.assertEqual(self.lines()[0], "mrose:{APOP}tanstaaf:54017:54017:::")
         self.assertEqual(self.lines()[1], "p:{PLAIN} a b\t#%{}! :54017:54017:::")
 
+    def test_scram_keys_are_of_the_password(self):
+        for secret in ("secret", " a:b\t", "\u00fc\u20ac", "x" * 255):
+            self.passwd("-s", "-t", "scram", "-u", "54017", "a", given=secret.encode() + b"\n")
+            credential = self.lines()[0].split(":")[1]
+            iterations, salt, _, _ = credential.removeprefix("{SCRAM-SHA-256}").split(",")
+            self.assertEqual(iterations, "10000")
+            self.assertEqual(len(base64.b64decode(salt, validate=True)), 16)
+            self.assertEqual(credential, scram.credential(secret, base64.b64decode(salt), 10000))
+
     def test_last_line_of_input_needs_no_line_end(self):
         self.passwd("-s", "-t", "plain", "-u", "54017", "a", given=b"secret")
         self.assertEqual(self.lines(), ["a:{PLAIN}secret:54017:54017:::"])
@@ -151,7 +162,7 @@ class Refusals(TestCase):
         return said
 
     def test_secrets(self):
-        for scheme in ("crypt", "plain", "apop"):
+        for scheme in ("crypt", "plain", "scram", "apop"):
             for given in (b"", b"\n", b"a\0b\n", b"a\rb\n", b"secret\r\n", b"x" * 256 + b"\n",
                           b"x" * 100000):
                 with self.subTest(scheme=scheme, given=given[:9]):

@@ -4,10 +4,12 @@ spoilt in every place.
 import base64
 import hashlib
 import re
+import secrets
 
 import harness
 import scram
 import secure
+from harness import memory_of
 from sasl import HASHED, V12, V13, SaslCase, SecureCase, b64, plain
 
 
@@ -356,6 +358,57 @@ class ScramPlus(SecureCase):
             self.log_in(client, scram.Exchange(flag="y"))
         server = self.serve(Scram.USERS, auth__mechanisms="SCRAM-SHA-256")
         self.log_in(self.connect(server), scram.Exchange(flag="y"))
+
+
+class Memory(SecureCase):
+    """Row 39 for AUTH: nothing that was sent, and no key, is left in memory."""
+
+    def logged_in(self, server, mechanism, password):
+        """Logs in; returns what must be nowhere now."""
+        client = self.connect(server) if mechanism.endswith("TLS") else server.client()
+        self.addCleanup(client.close)
+        mechanism = mechanism.removesuffix("-TLS")
+        if mechanism == "PLAIN":
+            blob = plain("mrose", password())
+            client.ok(f"AUTH PLAIN {blob}")
+        elif mechanism == "LOGIN":
+            blob = b64(password())
+            self.prompted(client, "AUTH LOGIN " + b64("mrose"))
+            client.ok(blob)
+        else:
+            exchange = scram.Exchange("mrose", password())
+            exchange.take(self.prompted(client, "AUTH SCRAM-SHA-256 " + b64(exchange.first())))
+            final = exchange.final()
+            blob = final.rpartition(b",p=")[2].decode()
+            self.prompted(client, b64(final))
+            client.ok("")
+        self.assertEqual(client.stat(), (2, 320))
+        return [password().encode(), blob[:28].encode(), base64.b64decode(blob)[-20:]]
+
+    @harness.needs_root
+    def test_B39_no_process_keeps_the_secret(self):
+        for mechanism in ("PLAIN", "LOGIN", "SCRAM", "PLAIN-TLS", "LOGIN-TLS", "SCRAM-TLS"):
+            for scheme in ("keys", "plain"):
+                with self.subTest(mechanism=mechanism, scheme=scheme):
+                    self.search(mechanism, scheme)
+
+    def search(self, mechanism, scheme):
+        halves = [secrets.token_hex(12), secrets.token_hex(12)]
+        needles, users = [], {"mrose": "{PLAIN}" + "".join(halves)}
+        if scheme == "keys":
+            users["mrose"] = scram.credential("".join(halves))
+            for field in users["mrose"].split(",")[2:]:
+                needles += [field.encode(), base64.b64decode(field)]
+        server = self.serve(users)
+        needles += self.logged_in(server, mechanism, lambda: "".join(halves))
+        pids = server.members()
+        self.assertGreaterEqual(len(pids), 3, "listener, monitor, session")
+        for pid in pids:
+            for region in memory_of(pid):
+                for number, needle in enumerate(needles):
+                    self.assertFalse(needle in region, f"process {pid} holds secret {number}")
+        # the search itself must be able to find something
+        self.assertTrue(any(b"mrose" in region for pid in pids for region in memory_of(pid)))
 
 
 if __name__ == "__main__":

@@ -2,24 +2,30 @@
 inetd mode, and as root. A transcript is a title that names its section of the RFC, set-up
 lines, and the dialogue:
 
+    set SECTION.KEY VALUE      of the configuration
+    tls                        the daemon has a certificate
     user NAME CREDENTIAL       one row of the users file
     message NAME OCTETS        appends a message that counts so many octets
     login NAME PASSWORD        opens a connection and logs in
     C: LINE                    the client sends; C2: on a second connection
     C: <close>                 the client goes without a word
     C: <closed>                the server must have closed, in silence
+    C: <handshake>             the client begins TLS, after STLS
     S: LINE                    the server must send this line next
     left NAME NUMBER...        what the maildrop holds now, of its messages
 
-In a C: line, <digest SECRET> is the APOP digest for this connection. In an
+In a C: line, <digest SECRET> is the APOP digest for this connection, and in
+both, <base64 TEXT> is that text, \\0 a NUL in it, encoded. In an
 S: line, " ..." at the end stands for any text or none, {name} for a token
 (the same one each time), <message N> and <top N LINES> for octets of a
 message. A first S: opens its connection.
 """
+import base64
 import re
 
 import harness
 import oracle
+import secure
 from client import unstuff
 
 FOLDER = harness.ROOT / "tests" / "transcripts"
@@ -35,14 +41,18 @@ class Player:
         self.server = None
 
     def play(self):
-        users = {}
+        users, options = {}, {}
         for row in self.rows:
             word, _, rest = row.partition(" ")
             if word == "user":
                 name, _, users[name] = rest.partition(" ")
+            elif word == "set":
+                name, _, options[name] = rest.partition(" ")
             elif word == "message":
                 self.add_message(*rest.split())
-        self.server = self.test.daemon(users=users, **self.mode)
+        if "tls" in self.rows or self.mode.get("always"):
+            self.test.daemon_class = secure.TlsDaemon
+        self.server = self.test.daemon(users=users, options=options, **self.mode)
         for name, messages in self.originals.items():
             self.server.put(oracle.mbox_of(*messages), name)
         for row in self.rows:
@@ -83,10 +93,12 @@ class Player:
         elif text == "<close>":
             self.clients.pop(who).close()
             self.server.wait_idle()
+        elif text == "<handshake>":
+            secure.start_tls(self.clients[who])
         else:
             client = self.clients[who]
             client.send_line(re.sub(r"<digest (\S+)>",
-                                    lambda m: client.apop_digest(m.group(1)), text))
+                                    lambda m: client.apop_digest(m.group(1)), encoded(text)))
 
     def expect(self, who, text):
         client = self.client(who)
@@ -94,6 +106,7 @@ class Player:
         if wire:
             self.octets(client, wire)
             return
+        text = encoded(text)
         got, client.pending = getattr(client, "pending", None) or client.line().decode(), None
         pattern, names = self.pattern(text)
         match = re.fullmatch(pattern, got)
@@ -122,6 +135,11 @@ class Player:
         self.test.assert_octets(self.server.read(name), kept, f"maildrop of {name}")
 
 
+def encoded(text):
+    return re.sub(r"<base64 (.*?)>", lambda m: base64.b64encode(
+        m.group(1).replace("\\0", "\0").encode()).decode(), text)
+
+
 class Transcripts(harness.TestCase):
     """One test for each file and mode, made below."""
 
@@ -129,13 +147,22 @@ class Transcripts(harness.TestCase):
 MODES = {
     "standalone": {},
     "inetd": {"mode": "inetd"},
+    "tls": {"always": True},
+    "inetd_tls": {"mode": "inetd", "always": True},
     "standalone_as_root": {"privileged": True},
     "inetd_as_root": {"mode": "inetd", "privileged": True},
 }
 
 
 def make_test(path, mode):
+    plain = "tls" in path.read_text().splitlines()
+    if plain and MODES[mode].get("always"):
+        return  # it is about what comes before TLS
+
     def test(self):
+        if MODES[mode].get("always") or plain:
+            if secure.x509 is None:
+                self.skipTest("needs the package python3-cryptography")
         Player(self, MODES[mode], path.read_text()).play()
     test.__doc__ = path.read_text().partition("\n")[0]
     name = re.sub(r"\W", "_", path.stem)

@@ -1,11 +1,18 @@
 /*
- * Salts for names that have no SCRAM keys, unknown ones included (RFC 5802
- * section 9 asks for no difference): HMAC-SHA-256 of the name under a key of
- * this server, 32 random octets in server.state_dir, made at the first use.
- * Runs as root in the auth child; two may make the key at once, and the first
- * to link it wins.
+ * A SCRAM exchange in the auth child, which runs as root:
+ *
+ *   ClientProof     := ClientKey XOR HMAC(StoredKey, AuthMessage)
+ *   ServerSignature := HMAC(ServerKey, AuthMessage)
+ *
+ * (RFC 5802 section 3.) An AuthMessage is never parsed here: the session put
+ * it together, and what matters is that it holds our nonce.
+ *
+ * Names without keys, unknown ones included, get a salt that does not tell
+ * them from others: HMAC-SHA-256 of the name under a key of this server, 32
+ * random octets in server.state_dir. Two children may make the key at once;
+ * the first to link it wins.
  */
-#include "scram.h"
+#include "exchange.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,13 +22,46 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/crypto.h>
 
 #include "log.h"
 #include "text.h"
 
 #define KEY_NAME "scram-key"
+
+_Static_assert(IPC_KEY_SIZE == SCRAM_KEY_SIZE, "one hash");
+
+/* Whether the message is an answer to this challenge and to no other. */
+static bool
+is_ours(const struct ipc_challenge *challenge, const char *message)
+{
+	char given[IPC_NONCE_SIZE + IPC_SALT_SIZE + 32];
+
+	snprintf(given, sizeof(given), "%s,s=%s,i=%u,", challenge->nonce,
+	    challenge->salt, challenge->iterations);
+	return challenge->nonce[0] != '\0' && strstr(message, given) != NULL;
+}
+
+bool
+exchange_proves(const struct scram_keys *keys, const struct auth_proof *proof,
+    unsigned char signature[IPC_KEY_SIZE])
+{
+	const char *message = proof->given->message;
+	unsigned char key[IPC_KEY_SIZE], hashed[IPC_KEY_SIZE];
+	bool equal = false;
+
+	if (is_ours(proof->challenge, message) &&
+	    scram_sign(keys->stored, message, key)) {
+		for (size_t i = 0; i < sizeof(key); i++)
+			key[i] ^= proof->given->proof[i];
+		equal = scram_hash(key, hashed) &&
+		        CRYPTO_memcmp(hashed, keys->stored, sizeof(hashed)) == 0 &&
+		        scram_sign(keys->server, message, signature);
+	}
+	explicit_bzero(key, sizeof(key));
+	explicit_bzero(hashed, sizeof(hashed));
+	return equal;
+}
 
 /* 1: read; 0: there is none; -1 with errno, EBADMSG: it is no key of ours. */
 static int
@@ -87,15 +127,14 @@ load_key(const char *path, unsigned char key[IPC_KEY_SIZE])
 }
 
 int
-scram_made_up_salt(
+exchange_made_up_salt(
     const struct config *config, const char *name, char salt[IPC_SALT_SIZE])
 {
-	unsigned char key[IPC_KEY_SIZE], made[EVP_MAX_MD_SIZE];
+	unsigned char key[IPC_KEY_SIZE], made[IPC_KEY_SIZE];
 	int result = -1;
 
 	if (load_key(config->server.state_dir, key) == 0 &&
-	    HMAC(EVP_sha256(), key, sizeof(key), (const unsigned char *)name,
-	        strlen(name), made, NULL) != NULL) {
+	    scram_sign(key, name, made)) {
 		text_to_base64(salt, made, SCRAM_SALT_SIZE);
 		result = 0;
 	}

@@ -1,16 +1,15 @@
 /*
- * SCRAM-SHA-256 (RFC 5802, RFC 7677) as far as it needs secrets: stored keys,
- * the keys of a password, a proof held against them, and the salt of a name
- * that has none of its own.
+ * The keys of SCRAM-SHA-256 (RFC 5802, RFC 7677) that a server keeps instead
+ * of a password. Not for src/session: stored keys never get there.
  */
-#ifndef POPLAR_PRIV_SCRAM_H
-#define POPLAR_PRIV_SCRAM_H
+#ifndef POPLAR_SCRAM_H
+#define POPLAR_SCRAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "auth.h"
+#define SCRAM_KEY_SIZE 32 /* of SHA-256 */
 
 /* Most iterations that are believed: some seconds of one core. */
 #define SCRAM_ITERATIONS_MAX 10000000
@@ -26,8 +25,8 @@ struct scram_keys {
 	uint64_t iterations;
 	size_t salt_len;
 	unsigned char salt[SCRAM_SALT_MAX];
-	unsigned char stored[IPC_KEY_SIZE];
-	unsigned char server[IPC_KEY_SIZE];
+	unsigned char stored[SCRAM_KEY_SIZE];
+	unsigned char server[SCRAM_KEY_SIZE];
 };
 
 /*
@@ -46,19 +45,13 @@ bool scram_derive(const char *password, const char *salt, uint32_t iterations,
 /* Whether these are the keys of a password. Constant time in the comparison. */
 bool scram_matches(const char *text, const char *password);
 
-/*
- * Whether a proof is right, over an AuthMessage that holds our nonce, salt
- * and iterations as they were given. Writes the server's signature.
- */
-bool scram_proves(const struct scram_keys *keys, const struct auth_proof *proof,
-    unsigned char signature[IPC_KEY_SIZE]);
+/* New keys of a password as scram_parse() reads them, for freezero; or NULL. */
+char *scram_encode(const char *password);
 
-/*
- * A salt for a name that has none, in base64: the same for the name for ever,
- * and looking like any other. It is made of the name and a key that is kept
- * in server.state_dir, made at its first use. 0, or -1 with the reason logged.
- */
-int scram_made_up_salt(
-    const struct config *config, const char *name, char salt[IPC_SALT_SIZE]);
+/* HMAC and SHA-256, with which proofs are made of keys. False: libcrypto has none. */
+bool scram_sign(const unsigned char key[SCRAM_KEY_SIZE], const char *text,
+    unsigned char signature[SCRAM_KEY_SIZE]);
+bool scram_hash(
+    const unsigned char key[SCRAM_KEY_SIZE], unsigned char hashed[SCRAM_KEY_SIZE]);
 
 #endif

@@ -1,20 +1,18 @@
 /*
- * SCRAM-SHA-256 with the stored keys:
+ * The keys of SCRAM-SHA-256:
  *
- *   SaltedPassword  := PBKDF2-HMAC-SHA-256(password, salt, iterations)
- *   StoredKey       := SHA-256(HMAC(SaltedPassword, "Client Key"))
- *   ServerKey       := HMAC(SaltedPassword, "Server Key")
- *   ClientProof     := ClientKey XOR HMAC(StoredKey, AuthMessage)
- *   ServerSignature := HMAC(ServerKey, AuthMessage)
+ *   SaltedPassword := PBKDF2-HMAC-SHA-256(password, salt, iterations)
+ *   StoredKey      := SHA-256(HMAC(SaltedPassword, "Client Key"))
+ *   ServerKey      := HMAC(SaltedPassword, "Server Key")
  *
- * (RFC 5802 section 3.) The password is taken as it was sent; SASLprep leaves
- * ASCII alone, and who makes the keys of another sends it in the same form.
- * Runs as root in the auth child. An AuthMessage is never parsed here: the
- * session built it, and what matters is that it holds our nonce.
+ * (RFC 5802 section 3.) The password is taken as it is; SASLprep leaves ASCII
+ * alone, and who makes the keys of another gives it in the prepared form. No
+ * privilege: secrets come and go with the caller.
  */
 #include "scram.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -56,8 +54,10 @@ scram_parse(const char *text, struct scram_keys *keys)
 		fault = "no number of SCRAM iterations from 1 to 10000000";
 	else if (salt == -1)
 		fault = "the SCRAM salt is not base64";
-	else if (decode64(field[2], keys->stored, IPC_KEY_SIZE) != IPC_KEY_SIZE ||
-	         decode64(field[3], keys->server, IPC_KEY_SIZE) != IPC_KEY_SIZE ||
+	else if (decode64(field[2], keys->stored, SCRAM_KEY_SIZE) !=
+	             SCRAM_KEY_SIZE ||
+	         decode64(field[3], keys->server, SCRAM_KEY_SIZE) !=
+	             SCRAM_KEY_SIZE ||
 	         rest != NULL)
 		fault = "not two SCRAM keys of 32 octets in base64";
 	else
@@ -76,32 +76,35 @@ scram_fault(const char *text)
 	return fault;
 }
 
-static bool
-sign(const unsigned char key[IPC_KEY_SIZE], const char *text,
-    unsigned char signature[IPC_KEY_SIZE])
+bool
+scram_sign(const unsigned char key[SCRAM_KEY_SIZE], const char *text,
+    unsigned char signature[SCRAM_KEY_SIZE])
 {
-	return HMAC(EVP_sha256(), key, IPC_KEY_SIZE, (const unsigned char *)text,
+	return HMAC(EVP_sha256(), key, SCRAM_KEY_SIZE, (const unsigned char *)text,
 	           strlen(text), signature, NULL) != NULL;
 }
 
-static bool
-hash(const unsigned char key[IPC_KEY_SIZE], unsigned char hashed[IPC_KEY_SIZE])
+bool
+scram_hash(
+    const unsigned char key[SCRAM_KEY_SIZE], unsigned char hashed[SCRAM_KEY_SIZE])
 {
-	return EVP_Digest(key, IPC_KEY_SIZE, hashed, NULL, EVP_sha256(), NULL) == 1;
+	return EVP_Digest(key, SCRAM_KEY_SIZE, hashed, NULL, EVP_sha256(), NULL) ==
+	       1;
 }
 
 /* The keys of a password, by the salt and iterations that are in them. */
 static bool
 fill_keys(const char *password, struct scram_keys *keys)
 {
-	unsigned char salted[IPC_KEY_SIZE], client[IPC_KEY_SIZE];
+	unsigned char salted[SCRAM_KEY_SIZE], client[SCRAM_KEY_SIZE];
 	bool done;
 
 	done = PKCS5_PBKDF2_HMAC(password, (int)strlen(password), keys->salt,
 	           (int)keys->salt_len, (int)keys->iterations, EVP_sha256(),
-	           IPC_KEY_SIZE, salted) == 1 &&
-	       sign(salted, "Client Key", client) && hash(client, keys->stored) &&
-	       sign(salted, "Server Key", keys->server);
+	           SCRAM_KEY_SIZE, salted) == 1 &&
+	       scram_sign(salted, "Client Key", client) &&
+	       scram_hash(client, keys->stored) &&
+	       scram_sign(salted, "Server Key", keys->server);
 	explicit_bzero(salted, sizeof(salted));
 	explicit_bzero(client, sizeof(client));
 	return done;
@@ -128,42 +131,36 @@ scram_matches(const char *text, const char *password)
 
 	if (scram_parse(text, &keys) == NULL) {
 		made = keys;
-		equal = fill_keys(password, &made) &&
-		        CRYPTO_memcmp(made.stored, keys.stored, IPC_KEY_SIZE) == 0;
+		equal =
+		    fill_keys(password, &made) &&
+		    CRYPTO_memcmp(made.stored, keys.stored, SCRAM_KEY_SIZE) == 0;
 	}
 	explicit_bzero(&keys, sizeof(keys));
 	explicit_bzero(&made, sizeof(made));
 	return equal;
 }
 
-/* Whether the message is an answer to this challenge and to no other. */
-static bool
-is_ours(const struct ipc_challenge *challenge, const char *message)
+char *
+scram_encode(const char *password)
 {
-	char given[IPC_NONCE_SIZE + IPC_SALT_SIZE + 32];
+	struct scram_keys keys = {
+	    .iterations = SCRAM_ITERATIONS, .salt_len = SCRAM_SALT_SIZE};
+	char salt[TEXT_BASE64_SIZE(SCRAM_SALT_SIZE)];
+	char stored[TEXT_BASE64_SIZE(SCRAM_KEY_SIZE)], server[sizeof(stored)];
+	char *text = NULL;
 
-	snprintf(given, sizeof(given), "%s,s=%s,i=%u,", challenge->nonce,
-	    challenge->salt, challenge->iterations);
-	return challenge->nonce[0] != '\0' && strstr(message, given) != NULL;
-}
-
-bool
-scram_proves(const struct scram_keys *keys, const struct auth_proof *proof,
-    unsigned char signature[IPC_KEY_SIZE])
-{
-	const char *message = proof->given->message;
-	unsigned char key[IPC_KEY_SIZE], hashed[IPC_KEY_SIZE];
-	bool equal = false;
-
-	if (is_ours(proof->challenge, message) &&
-	    sign(keys->stored, message, key)) {
-		for (size_t i = 0; i < sizeof(key); i++)
-			key[i] ^= proof->given->proof[i];
-		equal = hash(key, hashed) &&
-		        CRYPTO_memcmp(hashed, keys->stored, sizeof(hashed)) == 0 &&
-		        sign(keys->server, message, signature);
+	arc4random_buf(keys.salt, keys.salt_len);
+	if (fill_keys(password, &keys)) {
+		text_to_base64(salt, keys.salt, keys.salt_len);
+		text_to_base64(stored, keys.stored, sizeof(keys.stored));
+		text_to_base64(server, keys.server, sizeof(keys.server));
+		if (asprintf(&text, "%llu,%s,%s,%s",
+		        (unsigned long long)keys.iterations, salt, stored,
+		        server) == -1)
+			text = NULL;
 	}
-	explicit_bzero(key, sizeof(key));
-	explicit_bzero(hashed, sizeof(hashed));
-	return equal;
+	explicit_bzero(&keys, sizeof(keys));
+	explicit_bzero(stored, sizeof(stored));
+	explicit_bzero(server, sizeof(server));
+	return text;
 }
