@@ -90,8 +90,8 @@ $(out)/obj/%.o: src/%.c
 unit_sources = $(wildcard tests/unit/*/*.c)
 units = $(unit_sources:tests/unit/%.c=$(out)/unit/%)
 
-# the model of cuts has files of its own
-$(out)/unit/mbox/model: $(wildcard tests/model/*.c)
+# the tests on a simulated disk share its files
+$(out)/unit/mbox/model $(out)/unit/mbox/damage: $(wildcard tests/model/*.c)
 
 $(out)/unit/%: tests/unit/%.c $(archives)
 	@mkdir -p $(@D)
