@@ -90,8 +90,8 @@ $(out)/obj/%.o: src/%.c
 unit_sources = $(wildcard tests/unit/*/*.c)
 units = $(unit_sources:tests/unit/%.c=$(out)/unit/%)
 
-# the model of cuts has files of its own
-$(out)/unit/mbox/model: $(wildcard tests/model/*.c)
+# the tests on a simulated disk share its files
+$(out)/unit/mbox/model $(out)/unit/mbox/damage: $(wildcard tests/model/*.c)
 
 $(out)/unit/%: tests/unit/%.c $(archives)
 	@mkdir -p $(@D)
@@ -174,6 +174,7 @@ uninstall:
 sources = $(wildcard include/*.h src/*.c src/*/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 FUZZ_SECONDS = 60
 SOAK_ROUNDS = 10
+SOAK_MINUTES = 20
 
 demo:
 	sh contrib/demo.sh
@@ -208,10 +209,12 @@ fuzz:
 
 fuzzers: $(fuzzers)
 
-# the whole test again and again, plain and with the sanitizers, and long fuzzing
+# the whole test again and again, plain and with the sanitizers, delivery storms
+# of SOAK_MINUTES each, and long fuzzing
 soak: all
 	set -e; for round in $$(seq $(SOAK_ROUNDS)); do \
 		echo "round $$round"; $(MAKE) check; $(MAKE) sanitize; done
+	POPLAR_BUILD=$(CURDIR)/build python3 tests/soak/storm.py $(SOAK_MINUTES)
 	$(MAKE) fuzz FUZZ_SECONDS=3600
 
 bench bench-quick: all $(bench_tools)

@@ -2,11 +2,15 @@
  * The index. Runs inside the session; the file is the session's own, and is
  * checked as if it were not.
  *
- * One header, then the records of the messages, then those of the kinds that
- * are gone, all of 64 octets in the byte order of the machine. The header
- * holds a checksum of all records and one of itself. Nothing is synced and
- * the order of writing does not matter: whatever a crash leaves, the
- * checksums belong together or the index is not there.
+ * One header, and anywhere behind it the records of the messages, then those of
+ * the kinds that are gone, all of 64 octets in the byte order of the machine.
+ * The header holds a checksum of all records and one of itself. Nothing is
+ * synced: whatever a power cut leaves, the checksums belong together or the
+ * index is not there.
+ *
+ * Where there are copies, new records are written where the header knows of
+ * none, then the header, which lies in one sector. So a session that is killed
+ * leaves the old index or the new one, and no unique-id of a copy is forgotten.
  */
 #include "index.h"
 
@@ -15,7 +19,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define INDEX_VERSION 1
+#define INDEX_VERSION 2
 #define CHUNK 1024 /* records written at once */
 
 /* A coarse clock may stamp two changes within this time alike. */
@@ -34,10 +38,11 @@ struct header {
 	int64_t mtime_sec, mtime_nsec, ctime_sec, ctime_nsec;
 	int64_t taken;
 	uint64_t end;
+	uint64_t at; /* offset of the records */
 	uint64_t records_sum, header_sum;
 };
 
-_Static_assert(sizeof(struct header) == 120, "the header of the index");
+_Static_assert(sizeof(struct header) == 128, "the header of the index");
 
 static uint64_t
 header_sum(const struct header *header)
@@ -55,7 +60,16 @@ read_header(int fd, struct header *header)
 	       header->header_sum == header_sum(header) &&
 	       header->last <= header->count && header->unsure <= header->count &&
 	       header->gone_count <= TABLE_GONE_MAX &&
-	       header->end <= header->size && header->size <= INT64_MAX;
+	       header->end <= header->size && header->size <= INT64_MAX &&
+	       header->at >= sizeof(*header) && header->at <= INT64_MAX / 2;
+}
+
+/* Octets of the records. */
+static uint64_t
+records_size(const struct header *header)
+{
+	return ((uint64_t)header->count + header->gone_count) *
+	       sizeof(struct message);
 }
 
 /* Whether messages lie one behind the other, up to the end. */
@@ -85,7 +99,7 @@ read_records(int fd, const struct header *header, struct table *table)
 	struct disk_stat stat;
 
 	if (disk_stat(fd, &stat) == -1 ||
-	    (uint64_t)stat.size < sizeof(*header) + (uint64_t)total)
+	    (uint64_t)stat.size < header->at + (uint64_t)total)
 		return 0;
 	if (total == 0)
 		return header->records_sum == XXH3_64bits(NULL, 0);
@@ -93,7 +107,7 @@ read_records(int fd, const struct header *header, struct table *table)
 	table->gone = gone > 0 ? calloc(gone, size) : NULL;
 	if (table->messages == NULL || (gone > 0 && table->gone == NULL))
 		return -1;
-	if (disk_read(fd, table->messages, total, sizeof(*header)) !=
+	if (disk_read(fd, table->messages, total, (off_t)header->at) !=
 	        (ssize_t)total ||
 	    XXH3_64bits(table->messages, total) != header->records_sum)
 		return 0;
@@ -207,9 +221,43 @@ pack(const struct index_facts *facts, struct header *header)
 	header->header_sum = header_sum(header);
 }
 
+/* Whether unique-ids rest on the index, and not on the messages alone. */
+static bool
+has_copies(const struct table *table)
+{
+	for (uint32_t i = 0; i < table->count; i++) {
+		if (table->messages[i].used > 0)
+			return true;
+	}
+	return table->gone_count > 0;
+}
+
+/*
+ * Where the records of a new header go, and from which one on they need to be
+ * written. In the old place only those behind the old ones, unless the loss of
+ * the index costs nothing but a scan.
+ */
+static uint32_t
+place(int fd, const struct table *table, struct header *next, uint32_t from)
+{
+	struct header old;
+
+	next->at = sizeof(*next);
+	if (!read_header(fd, &old))
+		return 0;
+	if (!has_copies(table) || (from >= old.count && old.gone_count == 0)) {
+		next->at = old.at;
+		return from;
+	}
+	if (next->at + records_size(next) > old.at)
+		next->at = old.at + records_size(&old);
+	return 0;
+}
+
 /* Writes records from an index on, all of them into the checksum. */
 static int
-write_records(int fd, const struct table *table, uint32_t from, uint64_t *sump)
+write_records(
+    int fd, const struct table *table, uint32_t from, struct header *header)
 {
 	const size_t size = sizeof(struct message);
 	const uint64_t total = (uint64_t)table->count + table->gone_count;
@@ -230,13 +278,12 @@ write_records(int fd, const struct table *table, uint32_t from, uint64_t *sump)
 			chunk[n].epoch = 0;
 		}
 		XXH3_64bits_update(sum, chunk, n * size);
-		if (done + n > from &&
-		    disk_write(fd, chunk, n * size,
-		        (off_t)(sizeof(struct header) + done * size)) == -1)
+		if (done + n > from && disk_write(fd, chunk, n * size,
+		                           (off_t)(header->at + done * size)) == -1)
 			goto out;
 	}
-	*sump = XXH3_64bits_digest(sum);
-	result = disk_truncate(fd, (off_t)(sizeof(struct header) + total * size));
+	header->records_sum = XXH3_64bits_digest(sum);
+	result = 0;
 out:
 	free(chunk);
 	XXH3_freeState(sum);
@@ -253,10 +300,12 @@ index_save(int fd, const struct table *table, const struct index_facts *facts,
 	    .end = table->end,
 	};
 
-	if (write_records(fd, table, from, &header.records_sum) == -1)
+	from = place(fd, table, &header, from);
+	if (write_records(fd, table, from, &header) == -1)
 		goto fail;
 	pack(facts, &header);
-	if (disk_write(fd, &header, sizeof(header), 0) == 0)
+	if (disk_write(fd, &header, sizeof(header), 0) == 0 &&
+	    disk_truncate(fd, (off_t)(header.at + records_size(&header))) == 0)
 		return;
 fail:
 	disk_truncate(fd, 0);

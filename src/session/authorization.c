@@ -4,10 +4,8 @@
  * A failed login has one text, whatever the cause.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "command.h"
-#include "tls.h"
 
 /* What a client is told of a maildrop that cannot be opened, by the monitor. */
 static const char *const result_texts[IPC_RESULTS] = {
@@ -52,35 +50,6 @@ stls_allowed(const struct client *client)
 {
 	return client->setup->tls != NULL && client->stream.channel.tls == NULL &&
 	       client->state == AUTHORIZATION;
-}
-
-/* Why, as one word for the log; nothing where the client just went away. */
-static void
-note_handshake(struct client *client)
-{
-	const struct tls *tls = client->stream.channel.tls;
-	const char *fault = tls != NULL ? tls_fault(tls) : NULL;
-	char word[IPC_NAME_MAX] = "";
-
-	if (client->stream.fault == STREAM_STALLED)
-		fault = "timeout";
-	if (fault != NULL)
-		strlcpy(word, fault, sizeof(word));
-	for (char *blank = word; (blank = strchr(blank, ' ')) != NULL;)
-		*blank = '-';
-	link_note(&client->link, IPC_NOTE_HANDSHAKE, word);
-}
-
-bool
-client_start_tls(struct client *client)
-{
-	if (stream_start_tls(&client->stream, client->setup->tls,
-	        client->setup->config->session.tls_timeout_ms)) {
-		client->link.tls = tls_version(client->stream.channel.tls);
-		return true;
-	}
-	note_handshake(client);
-	return false;
 }
 
 /*

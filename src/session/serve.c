@@ -3,7 +3,6 @@
  * handler's verdict, an action. Runs as the session's user, sandboxed from
  * the first line of session_serve() on.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,53 +19,6 @@
 
 /* How long a proxy may take for its header. */
 #define PROXY_WAIT_MS 3000
-
-enum verdict
-client_end(struct client *client, enum ipc_end_reason reason, enum verdict verdict)
-{
-	if (client->reason == 0)
-		client->reason = reason;
-	return verdict;
-}
-
-void
-client_enter(struct client *client, enum state state)
-{
-	client->state = state;
-}
-
-void
-client_release(struct client *client)
-{
-	const int fds[] = {
-	    client->fds.mbox, client->fds.index, client->fds.journal};
-
-	maildrop_close(client->maildrop);
-	client->maildrop = NULL;
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
-		if (fds[i] != -1)
-			close(fds[i]);
-	}
-	client->fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
-}
-
-void
-client_say(struct client *client, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	stream_vformat(&client->stream, language_text(client->language, fmt), ap);
-	va_end(ap);
-	stream_put(&client->stream, "\r\n", 2);
-}
-
-enum verdict
-client_refuse(struct client *client, const char *text)
-{
-	client_say(client, "-ERR %s", language_text(client->language, text));
-	return GO_ON;
-}
 
 static enum verdict
 foreign(struct client *client)

@@ -119,12 +119,6 @@ sim_boot(bool recovering, unsigned crash_at)
 	}
 }
 
-uint64_t
-sim_written(void)
-{
-	return sim.written;
-}
-
 /* Counts a call. True: it is not made, and errno says why. */
 static bool
 is_refused(void)

@@ -94,7 +94,7 @@ struct sim {
 	int fault_errno;
 	unsigned faults; /* that happened */
 	int64_t clock;
-	uint64_t written;
+	uint64_t written;               /* octets, to both files, by all */
 	unsigned (*choose)(unsigned n); /* a number below n */
 };
 
@@ -121,9 +121,6 @@ void sim_set_aside(void);
 /* Other programs, which do not crash. */
 void sim_append(const void *data, size_t len, bool synced);
 void sim_rewrite(const void *data, size_t len);
-
-/* Octets that the code under test wrote to both files since sim_reset(). */
-uint64_t sim_written(void);
 
 /* Between the files of the model. */
 

@@ -31,8 +31,8 @@ struct world {
 	size_t count;
 	bool old, new;  /* which contents are right */
 	bool rewritten; /* by a mail reader: a conflict is right too */
+	size_t used;    /* octets of the arena */
 	unsigned char arena[4 * SIM_MAX];
-	size_t used;
 };
 
 void world_start(struct world *world);

@@ -41,10 +41,20 @@ class Strike:
             options += ["-g", "-i", str(every)]
         if verbose:
             options.append("-v")
-        self.process = subprocess.Popen(
-            [TOOL, *options, str(pid), *map(str, victims)], stdout=subprocess.PIPE, text=True)
+        self._start([*options, str(pid), *map(str, victims)])
+
+    def _start(self, arguments):
+        self.process = subprocess.Popen([TOOL, *arguments], stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True)
         if self.process.stdout.readline() != "ready\n":
-            raise AssertionError(f"cannot watch process {pid}")
+            raise AssertionError(f"cannot watch {arguments}")
+
+    @classmethod
+    def of_command(cls, first, calls, command):
+        """Kills a command and all it forks at a call, counted from its start."""
+        strike = cls.__new__(cls)
+        strike._start(["-xak", "-n", str(first), "-e", ",".join(calls), *map(str, command)])
+        return strike
 
     def finish(self):
         """Waits until the process is gone. Sets what is known then."""
@@ -145,7 +155,7 @@ def leftovers(server):
 
 
 def half_made(server):
-    """Dotlocks that never got their name: the next login takes them away."""
+    """Dotlocks that never got their name: the next one made takes them away."""
     return [name for name in os.listdir(server.mail) if name.startswith(".poplar")]
 
 
@@ -160,7 +170,7 @@ def wait_settled(server, seconds=10):
     """Until no process works on a maildrop any more, and nothing is left of
     one. Between the death of a monitor and the recovery there is none."""
     def settled():
-        return not server.monitors() and not leftovers(server)
+        return not leftovers(server) and not server.monitors()
     try:
         wait_until(settled, seconds)
     except AssertionError:

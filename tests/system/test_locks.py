@@ -666,13 +666,17 @@ class Renewed(LocksCase):
 class Between(LocksCase):
     """lock_hold = access: nothing is held between login and QUIT."""
 
+    def gone(self, server):
+        """The dotlock goes a moment after the reply."""
+        self.assertFalse(is_locked(server.path()))
+        wait_until(lambda: self.names(server) == ["mrose"], 5, "the end of the dotlock")
+
     def test_free_between(self):
         server = self.serve()
         with server.logged_in() as client:
-            self.assertFalse(is_locked(server.path()))
-            self.assertEqual(self.names(server), ["mrose"])
+            self.gone(server)
             client.retr(1)
-            self.assertFalse(is_locked(server.path()))
+            self.gone(server)
             client.ok("DELE 1")
             with fcntl_lock(server.path()) as file:
                 file.seek(0, os.SEEK_END)

@@ -9,7 +9,7 @@
 #define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
 #define A F1 "Subject: a\n\none\n\n"
 #define B F1 "Subject: b\n\ntwo\n\n"
-#define SIZE (120 + 3 * 64)
+#define SIZE (128 + 3 * 64)
 
 /* The maildrop is seen as it is; its unique-ids are three. */
 static void

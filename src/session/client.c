@@ -1,0 +1,87 @@
+/*
+ * What command handlers do to their client: say something, change the state,
+ * turn to TLS, let go of the maildrop, end. Runs sandboxed.
+ */
+#include "client.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tls.h"
+
+enum verdict
+client_end(struct client *client, enum ipc_end_reason reason, enum verdict verdict)
+{
+	if (client->reason == 0)
+		client->reason = reason;
+	return verdict;
+}
+
+void
+client_enter(struct client *client, enum state state)
+{
+	client->state = state;
+}
+
+void
+client_release(struct client *client)
+{
+	const int fds[] = {
+	    client->fds.mbox, client->fds.index, client->fds.journal};
+
+	maildrop_close(client->maildrop);
+	client->maildrop = NULL;
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (fds[i] != -1)
+			close(fds[i]);
+	}
+	client->fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
+}
+
+void
+client_say(struct client *client, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	stream_vformat(&client->stream, language_text(client->language, fmt), ap);
+	va_end(ap);
+	stream_put(&client->stream, "\r\n", 2);
+}
+
+enum verdict
+client_refuse(struct client *client, const char *text)
+{
+	client_say(client, "-ERR %s", language_text(client->language, text));
+	return GO_ON;
+}
+
+/* Why, as one word for the log; nothing where the client just went away. */
+static void
+note_handshake(struct client *client)
+{
+	const struct tls *tls = client->stream.channel.tls;
+	const char *fault = tls != NULL ? tls_fault(tls) : NULL;
+	char word[IPC_NAME_MAX] = "";
+
+	if (client->stream.fault == STREAM_STALLED)
+		fault = "timeout";
+	if (fault != NULL)
+		strlcpy(word, fault, sizeof(word));
+	for (char *blank = word; (blank = strchr(blank, ' ')) != NULL;)
+		*blank = '-';
+	link_note(&client->link, IPC_NOTE_HANDSHAKE, word);
+}
+
+bool
+client_start_tls(struct client *client)
+{
+	if (stream_start_tls(&client->stream, client->setup->tls,
+	        client->setup->config->session.tls_timeout_ms)) {
+		client->link.tls = tls_version(client->stream.channel.tls);
+		return true;
+	}
+	note_handshake(client);
+	return false;
+}
