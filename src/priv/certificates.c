@@ -23,6 +23,14 @@
 #define PAIRS_MAX 64
 #define WARN_DAYS 21
 
+/*
+ * Where tls.ciphers is empty: OpenSSL's own, but no key exchange without
+ * forward secrecy. Finite fields are left out of both versions: a client that
+ * insists on the largest makes the server work for it.
+ */
+#define CIPHERS "DEFAULT:!kRSA:!kDHE"
+#define GROUPS "X25519:P-256:P-384:P-521:X448"
+
 /* The contexts of all pairs; owned by the first one, as its application data. */
 struct pairs {
 	size_t count;
@@ -97,7 +105,6 @@ fix_defaults(SSL_CTX *ctx, const struct config *config)
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_max_early_data(ctx, 0);
-	SSL_CTX_set_dh_auto(ctx, 1);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 	                          SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 	                          SSL_MODE_RELEASE_BUFFERS);
@@ -107,11 +114,13 @@ fix_defaults(SSL_CTX *ctx, const struct config *config)
 static int
 set_ciphers(SSL_CTX *ctx, const struct config *config)
 {
-	if (config->tls.ciphers[0] == '\0' ||
-	    SSL_CTX_set_cipher_list(ctx, config->tls.ciphers) == 1)
+	const char *list = config->tls.ciphers;
+
+	if (SSL_CTX_set_cipher_list(ctx, list[0] != '\0' ? list : CIPHERS) == 1 &&
+	    SSL_CTX_set1_groups_list(ctx, GROUPS) == 1)
 		return 0;
-	log_error("tls.ciphers: \"%s\": %s; see openssl-ciphers(1)",
-	    config->tls.ciphers, reason());
+	log_error(
+	    "tls.ciphers: \"%s\": %s; see openssl-ciphers(1)", list, reason());
 	return -1;
 }
 
