@@ -41,4 +41,6 @@ if grep -qa '^not ok ' "$tap"; then
 else
 	grep -aE '^ok .*# SKIP' "$tap"
 	printf '%-28s %s passed\n' "$name" "$(grep -aE '^ok ' "$tap" | grep -avc '# SKIP')"
+	# what was counted and measured
+	sed -n 's/^# \([^ ].*\)/    \1/p' "$tap" | grep -av '^ *\(ok\|not ok\) '
 fi
