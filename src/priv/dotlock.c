@@ -93,13 +93,42 @@ note_of(struct note *note, const struct names *names, const struct stat *st)
 	strlcpy(note->name, names->lock, sizeof(note->name));
 }
 
+/*
+ * One file system keeps note and dotlock in their order through a power cut.
+ * Two are kept in order by a sync of each step.
+ */
+static bool
+on_one_disk(const struct opening *o)
+{
+	struct stat folder, state;
+
+	return fstat(o->folder, &folder) == 0 && fstat(o->state, &state) == 0 &&
+	       folder.st_dev == state.st_dev;
+}
+
+/* The dotlock is gone. As root, who may read every folder to sync it. */
+static void
+end_note(const struct opening *o)
+{
+	int fd = -1;
+
+	if (!on_one_disk(o))
+		fd = openat(o->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd != -1) {
+		(void)fsync(fd);
+		close(fd);
+	}
+	note_clear(o->state);
+}
+
 static void
 note_down(const struct opening *o, const struct names *names, const struct stat *st)
 {
 	struct note note;
 
 	note_of(&note, names, st);
-	if (note_write(o->state, &note) == -1)
+	if (note_write(o->state, &note) == -1 ||
+	    (!on_one_disk(o) && fsync(o->state) == -1))
 		log_warning("maildrop %s: its dotlock cannot be noted: %s", o->path,
 		    strerror(errno));
 }
@@ -371,7 +400,7 @@ dotlock_remove(struct opening *opening)
 		log_warning("maildrop %s: its dotlock cannot be removed: %s",
 		    opening->path, strerror(errno));
 	else
-		note_clear(opening->state);
+		end_note(opening);
 	opening->dotlock = (struct stat){.st_ino = 0};
 }
 
@@ -417,5 +446,5 @@ dotlock_clear(struct opening *opening)
 	done = clear_noted(opening, &names, &note);
 	account_leave(&opening->own);
 	if (done)
-		note_clear(opening->state);
+		end_note(opening);
 }
