@@ -17,7 +17,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
+
+#include "xxh.h"
 
 #define INDEX_VERSION 2
 #define CHUNK 1024 /* records written at once */

@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "disk.h"
+#include "xxh.h"
 
 int
 range_open(struct ranger *ranger)

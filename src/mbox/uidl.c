@@ -17,9 +17,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "disk.h"
+#include "xxh.h"
 
 #define NO_MESSAGE UINT32_MAX
 
