@@ -67,7 +67,7 @@ enum ipc_result {
 enum ipc_note {
 	IPC_NOTE_CLEARTEXT = 1,  /* USER refused without TLS; text is the name */
 	IPC_NOTE_CLEARTEXT_AUTH, /* the same at AUTH; text is the mechanism */
-	IPC_NOTE_FOREIGN,        /* HTTP, TLS or SSH on the plaintext port */
+	IPC_NOTE_FOREIGN,        /* another protocol than POP3; text is its name */
 	IPC_NOTE_HANDSHAKE,      /* TLS did not come about; text is why, or empty */
 	IPC_NOTE_LANDLOCK,       /* the kernel has no Landlock */
 	IPC_NOTES

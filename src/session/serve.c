@@ -23,7 +23,7 @@
 static enum verdict
 foreign(struct client *client)
 {
-	link_note(&client->link, IPC_NOTE_FOREIGN, "");
+	link_note(&client->link, IPC_NOTE_FOREIGN, client->stream.foreign);
 	client_refuse(client, "this is a POP3 server");
 	return client_end(client, IPC_END_DROP, CLOSE);
 }

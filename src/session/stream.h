@@ -31,7 +31,7 @@ enum stream_fault {
 enum stream_event {
 	STREAM_LINE,    /* a line, terminated, without its line end */
 	STREAM_LONG,    /* a line over its limit, thrown away whole */
-	STREAM_FOREIGN, /* the first octets are another protocol's */
+	STREAM_FOREIGN, /* the first octets are of the protocol stream->foreign */
 	STREAM_END      /* a fault, see stream->fault */
 };
 
@@ -43,8 +43,9 @@ struct stream {
 	enum stream_fault fault;
 	size_t start, end; /* of the unread octets in inbuf */
 	size_t high;       /* behind the last octet that inbuf ever held */
-	bool skipping;     /* inside a line that is too long */
-	size_t filled;     /* octets in outbuf */
+	const char *foreign;
+	bool skipping; /* inside a line that is too long */
+	size_t filled; /* octets in outbuf */
 	char inbuf[STREAM_IN_SIZE];
 	char outbuf[STREAM_OUT_SIZE];
 };
