@@ -354,7 +354,9 @@ prepare(struct listener *listener, struct config *config)
 	size_t rows = config->session.max + config->session.max / 8 + 16;
 	int code;
 
-	account_warm();
+	/* each module costs every later fork a little: only where names are asked for */
+	if (strstr(config->auth.backends, "pam") != NULL)
+		account_warm();
 	if (service_folders(config) == -1)
 		return EX_CANTCREAT;
 	code = serving_start(&listener->serving, config);
