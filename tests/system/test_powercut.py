@@ -20,11 +20,11 @@ import time
 import harness
 import image
 import strike
-from harness import needs_root
+from harness import measures, needs_root
 from strike import Update
 
 SOAK = os.environ.get("POPLAR_SOAK") == "1"
-CUTS = 150 if SOAK else 20
+CUTS = 150 if SOAK else 5 if harness.INSTRUMENTED else 20
 SHIFTS = 60 if SOAK else 20
 SEED = int.from_bytes(os.urandom(4), "big")
 
@@ -182,6 +182,7 @@ class PowerCut(DaemonCase):
         self.cuts("xfs", False, Update(MAIL, [25, 26]))
 
 
+@measures
 @needs_root
 class Unsafe(PowerCutCase):
     """A program that is not safe is seen to damage the file."""
@@ -223,6 +224,7 @@ class Unsafe(PowerCutCase):
         self.damaged("xfs")
 
 
+@measures
 @needs_root
 class Unsynced(DaemonCase):
     """The same daemon without a sync in UPDATE: each of the others is needed."""
