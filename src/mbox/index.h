@@ -20,6 +20,7 @@ struct index_facts {
 	uint32_t unsure;       /* messages not hashed since the file last grew:
 	                          so many, the first ones */
 	bool trusted;          /* false: good for unique-ids only */
+	bool announced;        /* messages are marked MESSAGE_GOING */
 };
 
 /* What the index can vouch for in the maildrop as it is now. */
@@ -52,7 +53,7 @@ int64_t index_wait(const struct disk_stat *stat, int64_t taken);
 
 /*
  * Writes the index; the messages before from are known to lie there as they
- * are. A failure leaves no index at all.
+ * are, and are as they were read. A failure leaves no index at all.
  */
 void index_save(int fd, const struct table *table, const struct index_facts *facts,
     uint32_t from);

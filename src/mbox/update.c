@@ -176,6 +176,7 @@ compact(struct maildrop *md)
 		next = i + 1 < count ? table->messages[i + 1].start : end;
 		if ((message.flags & MESSAGE_DELETED) != 0) {
 			gone += next - message.start;
+			table->octets -= message.octets;
 			continue;
 		}
 		message.start -= gone;
