@@ -127,7 +127,12 @@ $(out)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h)
 
 $(out)/bench/load: $(addprefix tests/bench/,pop.c crowd.c sums.c)
 
-units: $(units) $(fuzzers) $(tools)
+# the server's own code under callgrind (tests/guard.sh)
+$(out)/bench/guard: tests/bench/guard.c $(archives)
+	@mkdir -p $(@D)
+	$(cc) $(CPPFLAGS_ALL) -Isrc $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(link) $(LIBS)
+
+units: $(units) $(fuzzers) $(tools) $(out)/bench/guard
 
 check: all units
 	tests/check.sh $(out)
