@@ -17,8 +17,8 @@ bool text_number(const char *text, uint64_t max, uint64_t *valuep);
 
 /*
  * Whether a name may be given to a back end and be put in a path: 1 to 255
- * octets, no '/', no control, no blank, not beginning with '-' or '.', not
- * ending in ".lock", no '%' and no ':'.
+ * octets, no '/', no ':', no control, no blank, not beginning with '-', '.' or
+ * '%', not ending in ".lock". Inside, '%' stays: "user%example.org" is common.
  */
 bool text_name(const char *name);
 
