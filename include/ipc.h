@@ -169,8 +169,8 @@ int ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nf
  * 0 at end of file, -1 with errno (EPROTO: cut short, or too many
  * descriptors; then none is kept). Waits if the descriptor does.
  */
-int ipc_receive(
-    int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nfdsp);
+int ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX],
+    size_t *nfdsp);
 
 /* Whether size is the one of message->type and its strings are terminated. */
 int ipc_valid(const union ipc_message *message, size_t size);

@@ -36,8 +36,8 @@ enum index_match {
  */
 enum md_error index_load(int fd, struct table *table, struct index_facts *factsp);
 
-enum index_match
-index_compare(const struct index_facts *facts, const struct disk_stat *now);
+enum index_match index_compare(const struct index_facts *facts,
+    const struct disk_stat *now);
 
 /* Whether two looks at a maildrop saw the same file in the same state. */
 bool index_same_state(const struct disk_stat *a, const struct disk_stat *b);

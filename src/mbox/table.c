@@ -44,8 +44,8 @@ table_reserve(struct table *table, uint32_t room)
 	if (size < HUGE_PAGE)
 		table->messages = malloc(size);
 	else
-		table->messages = aligned_alloc(
-		    HUGE_PAGE, (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+		table->messages = aligned_alloc(HUGE_PAGE,
+		    (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
 	if (table->messages == NULL)
 		return MD_NO_MEMORY;
 	advise(table->messages, size);
@@ -92,8 +92,8 @@ table_add(struct table *table, const struct scan_message *found)
 }
 
 bool
-table_is(
-    const struct table *table, uint32_t index, const struct scan_message *found)
+table_is(const struct table *table, uint32_t index,
+    const struct scan_message *found)
 {
 	const struct message *message = &table->messages[index];
 

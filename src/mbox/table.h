@@ -60,8 +60,8 @@ uint64_t table_end(const struct table *table, uint32_t index);
 enum md_error table_add(struct table *table, const struct scan_message *found);
 
 /* Whether the message is what the scanner found, octet for octet. */
-bool table_is(
-    const struct table *table, uint32_t index, const struct scan_message *found);
+bool table_is(const struct table *table, uint32_t index,
+    const struct scan_message *found);
 
 /* Whether two messages have the same octets, as far as the hashes tell. */
 bool table_same_kind(const struct message *a, const struct message *b);

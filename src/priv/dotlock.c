@@ -56,8 +56,8 @@ static void
 fill(int fd, const struct names *names)
 {
 	char text[HOST_NAME_MAX + 32];
-	int len =
-	    snprintf(text, sizeof(text), "%d %s\n", (int)getpid(), names->host);
+	int len = snprintf(text, sizeof(text), "%d %s\n", (int)getpid(),
+	    names->host);
 
 	/* on a full disk an empty one will do, half a pid will not */
 	if (pwrite(fd, text, (size_t)len, 0) != len && ftruncate(fd, 0) == -1)
@@ -88,8 +88,9 @@ create(struct opening *o, const struct names *names)
 static void
 note_of(struct note *note, const struct names *names, const struct stat *st)
 {
-	*note = (struct note){
-	    .inode = st->st_ino, .mtime = st->st_mtim, .pid = getpid()};
+	*note = (struct note){.inode = st->st_ino,
+	    .mtime = st->st_mtim,
+	    .pid = getpid()};
 	strlcpy(note->name, names->lock, sizeof(note->name));
 }
 
@@ -138,8 +139,8 @@ note_down(const struct opening *o, const struct names *names, const struct stat 
  * can be lost: the file that stands there decides.
  */
 static bool
-give_name(
-    const struct opening *o, const struct names *names, const struct stat *mine)
+give_name(const struct opening *o, const struct names *names,
+    const struct stat *mine)
 {
 	struct stat st;
 	int saved;
@@ -160,8 +161,8 @@ give_name(
 static bool
 is_refusal(int error)
 {
-	static const int refusals[] = {
-	    EACCES, EPERM, EROFS, ENOSPC, EDQUOT, ENAMETOOLONG, EEXIST, EISDIR};
+	static const int refusals[] = {EACCES, EPERM, EROFS, ENOSPC, EDQUOT,
+	    ENAMETOOLONG, EEXIST, EISDIR};
 
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		if (error == refusals[i])
@@ -428,8 +429,8 @@ clear_noted(struct opening *o, const struct names *names, const struct note *not
 		return owner == DOTLOCK_ANOTHERS;
 	if (!dotlock_break(o, names, &seen))
 		return false;
-	log_warning(
-	    "maildrop %s: removed the dotlock of a session that died", o->path);
+	log_warning("maildrop %s: removed the dotlock of a session that died",
+	    o->path);
 	return true;
 }
 

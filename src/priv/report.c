@@ -127,8 +127,9 @@ seconds(const struct monitor *monitor)
 static void
 report_visit(const struct monitor *monitor, const char *reason)
 {
-	(monitor->failures > 0 ? log_info : log_debug)(
-	    "sid=%s ip=%s end=%s failures=%u t=%.1f", monitor->sid,
+	(monitor->failures > 0
+	        ? log_info
+	        : log_debug)("sid=%s ip=%s end=%s failures=%u t=%.1f", monitor->sid,
 	    monitor->address, reason, monitor->failures, seconds(monitor));
 }
 

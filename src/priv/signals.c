@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <sys/signalfd.h>
 
-static const int ignored[] = {
-    SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE, SIGXFSZ, SIGUSR2, SIGALRM};
+static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE, SIGXFSZ,
+    SIGUSR2, SIGALRM};
 
 void
 signals_ignore(void)

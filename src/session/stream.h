@@ -77,8 +77,8 @@ void stream_flush(struct stream *stream);
  * Sends all output, then turns to TLS within timeout_ms. The caller has made
  * sure that no input is buffered. False: there is a fault now.
  */
-bool stream_start_tls(
-    struct stream *stream, struct ssl_ctx_st *ctx, uint64_t timeout_ms);
+bool stream_start_tls(struct stream *stream, struct ssl_ctx_st *ctx,
+    uint64_t timeout_ms);
 
 /* Whether octets were read that no line was made of yet. */
 bool stream_has_input(const struct stream *stream);

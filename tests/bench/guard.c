@@ -23,8 +23,8 @@
 #define READ_BLOCK ((size_t)256 * 1024)
 #define SEND_BLOCK ((size_t)64 * 1024)
 
-void guard_scan(
-    struct scan *scan, const struct scan_sink *sink, const char *src, size_t len);
+void guard_scan(struct scan *scan, const struct scan_sink *sink, const char *src,
+    size_t len);
 size_t guard_encode(const char *src, size_t len);
 size_t guard_portable(const char *src, size_t len);
 
@@ -72,8 +72,8 @@ count(void *ctx, const struct scan_message *message)
 }
 
 static void
-scan_all(
-    struct scan *scan, const struct scan_sink *sink, const char *src, size_t len)
+scan_all(struct scan *scan, const struct scan_sink *sink, const char *src,
+    size_t len)
 {
 	size_t n;
 
@@ -88,8 +88,8 @@ scan_all(
 }
 
 __attribute__((noinline)) void
-guard_scan(
-    struct scan *scan, const struct scan_sink *sink, const char *src, size_t len)
+guard_scan(struct scan *scan, const struct scan_sink *sink, const char *src,
+    size_t len)
 {
 	scan_all(scan, sink, src, len);
 }
@@ -104,8 +104,8 @@ guard_encode(const char *src, size_t len)
 
 	wire_start(&wire, WIRE_WHOLE);
 	for (size_t at = 0; at < len; at += taken)
-		out += wire_encode(
-		    &wire, src + at, len - at, dst, sizeof(dst), &taken);
+		out += wire_encode(&wire, src + at, len - at, dst, sizeof(dst),
+		    &taken);
 	return out + wire_finish(&wire, dst);
 }
 
@@ -122,8 +122,8 @@ guard_portable(const char *src, size_t len)
 	     at += path->find(src + at, len - at, &bare))
 		;
 	for (size_t at = 0; at < len; at += taken)
-		out += path->encode(
-		    src + at, len - at, true, dst, sizeof(dst), &taken, &dots);
+		out += path->encode(src + at, len - at, true, dst, sizeof(dst),
+		    &taken, &dots);
 	return out + bare;
 }
 

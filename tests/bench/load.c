@@ -349,8 +349,8 @@ tls_context(void)
 
 static const struct {
 	const char *name;
-	void (*run)(
-	    const struct target *target, const char *user, int argc, char **argv);
+	void (*run)(const struct target *target, const char *user, int argc,
+	    char **argv);
 } commands[] = {
     {"visit", visit},
     {"crowd", crowd},
@@ -378,8 +378,8 @@ main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		if (optind < argc && strcmp(commands[i].name, argv[optind]) == 0) {
-			commands[i].run(
-			    &target, user, argc - optind, argv + optind);
+			commands[i].run(&target, user, argc - optind,
+			    argv + optind);
 			SSL_CTX_free(target.tls);
 			return 0;
 		}

@@ -160,8 +160,8 @@ listen_on_loopback(uint16_t port)
 
 /* A child for each client, until standard input ends if that is asked for. */
 static void
-serve_all(
-    int listener, int input, void (*child)(int client, char **argv), char **argv)
+serve_all(int listener, int input, void (*child)(int client, char **argv),
+    char **argv)
 {
 	struct pollfd fds[2] = {
 	    {.fd = listener, .events = POLLIN},
@@ -209,8 +209,8 @@ run_inetd(int argc, char **argv)
 {
 	if (argc < 2)
 		errx(1, "inetd PORT PROGRAM");
-	serve_all(
-	    listen_on_loopback((uint16_t)atoi(argv[0])), -1, start_program, argv);
+	serve_all(listen_on_loopback((uint16_t)atoi(argv[0])), -1, start_program,
+	    argv);
 	return 0;
 }
 

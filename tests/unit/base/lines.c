@@ -148,8 +148,8 @@ test_paths(void **state)
 
 			fill(src, len);
 			check_find(path, src, len);
-			check_encode(
-			    path, src, len, fence_place(&to, size, true), size);
+			check_encode(path, src, len, fence_place(&to, size, true),
+			    size);
 		}
 	}
 	assert_true(used > 0);
@@ -169,8 +169,8 @@ test_many(void **state)
 
 		if (!lines_paths[i].usable())
 			continue;
-		assert_int_equal(
-		    lines_paths[i].find(text, sizeof(text), &bare), sizeof(text));
+		assert_int_equal(lines_paths[i].find(text, sizeof(text), &bare),
+		    sizeof(text));
 		assert_int_equal(bare, sizeof(text) - 1);
 	}
 }
