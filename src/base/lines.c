@@ -24,26 +24,62 @@ lines_find_slowly(const char *src, size_t len, size_t from, uint64_t *barep)
 	return i;
 }
 
-/* For a compiler to make vectors of. */
+/* Sixteen octets, and what comparing them gives: all bits of a lane, or none. */
+#define LANES __attribute__((vector_size(16)))
+
+/* Both masks of find() for 16 octets: bare LFs, and each F behind an LF. */
+static inline void
+look(const char *at, signed char LANES *barep, signed char LANES *candidatesp)
+{
+	signed char LANES here, before;
+
+	memcpy(&here, at, sizeof(here));
+	memcpy(&before, at - 1, sizeof(before));
+	*barep = (here == '\n') & (before != '\r');
+	*candidatesp = (here == 'F') & (before == '\n');
+}
+
+static inline bool
+is_zero(signed char LANES lanes)
+{
+	uint64_t halves[2];
+
+	memcpy(halves, &lanes, sizeof(halves));
+	return (halves[0] | halves[1]) == 0;
+}
+
+static uint64_t
+sum(signed char LANES lanes)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < sizeof(lanes); i++)
+		total += (unsigned char)lanes[i];
+	return total;
+}
+
+#define STEP ((size_t)64)
+#define STEPS_MAX 63 /* four LFs each at most in a lane */
+
 static size_t
 find_anywhere(const char *src, size_t len, uint64_t *barep)
 {
+	signed char LANES bare[4], candidates[4], total = {0};
 	size_t i = 1;
 
-	for (; i + 64 <= len; i += 64) {
-		unsigned char any = 0, bare = 0;
-
-		for (size_t j = i; j < i + 64; j++) {
-			unsigned lf = src[j] == '\n', cr = src[j - 1] == '\r';
-			unsigned f = src[j] == 'F', after = src[j - 1] == '\n';
-
-			any = (unsigned char)(any | (f & after));
-			bare = (unsigned char)(bare + (lf & (cr ^ 1)));
-		}
-		if (any != 0)
+	for (unsigned steps = 1; i + STEP <= len; i += STEP, steps++) {
+		for (size_t j = 0; j < 4; j++)
+			look(src + i + 16 * j, &bare[j], &candidates[j]);
+		if (!is_zero(candidates[0] | candidates[1] | candidates[2] |
+		             candidates[3]))
 			break;
-		*barep += bare;
+		total -= bare[0] + bare[1] + bare[2] + bare[3];
+		if (steps % STEPS_MAX == 0) {
+			*barep += sum(total);
+			total = total ^ total;
+		}
 	}
+	*barep += sum(total);
 	return lines_find_slowly(src, len, i, barep);
 }
 
