@@ -46,6 +46,7 @@ CFLAGS_fuzz = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=
 CPPFLAGS_fuzz = -DPOPLAR_SANITIZED
 HARDEN_fuzz = -fstack-protector-strong
 SEAM_fastclock = base/clock
+SEAM_unsynced = mbox/disk
 
 cc = $(or $(CC_$(VARIANT)),$(CC))
 harden = $(or $(HARDEN_$(VARIANT)),$(HARDEN))
@@ -126,7 +127,12 @@ $(out)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h)
 
 $(out)/bench/load: $(addprefix tests/bench/,pop.c crowd.c sums.c)
 
-units: $(units) $(fuzzers) $(tools)
+# the server's own code under callgrind (tests/guard.sh)
+$(out)/bench/guard: tests/bench/guard.c $(archives)
+	@mkdir -p $(@D)
+	$(cc) $(CPPFLAGS_ALL) -Isrc $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(link) $(LIBS)
+
+units: $(units) $(fuzzers) $(tools) $(out)/bench/guard
 
 check: all units
 	tests/check.sh $(out)
@@ -210,11 +216,14 @@ fuzz:
 fuzzers: $(fuzzers)
 
 # the whole test again and again, plain and with the sanitizers, delivery storms
-# of SOAK_MINUTES each, and long fuzzing
+# of SOAK_MINUTES each, kills and power cuts by the hundred, and long fuzzing
 soak: all
 	set -e; for round in $$(seq $(SOAK_ROUNDS)); do \
 		echo "round $$round"; $(MAKE) check; $(MAKE) sanitize; done
 	POPLAR_BUILD=$(CURDIR)/build python3 tests/soak/storm.py $(SOAK_MINUTES)
+	$(MAKE) VARIANT=unsynced all
+	set -e; for test in kill powercut; do POPLAR_SOAK=1 \
+		POPLAR_BUILD=$(CURDIR)/build python3 tests/system/test_$$test.py; done
 	$(MAKE) fuzz FUZZ_SECONDS=3600
 
 bench bench-quick: all $(bench_tools)

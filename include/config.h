@@ -25,9 +25,9 @@ enum config_target { TARGET_AUTO, TARGET_SYSLOG, TARGET_STDERR };
 /* Times in milliseconds, sizes in octets, strings owned by the struct. */
 struct config {
 	struct {
-		char *pop3;  /* blank-separated addresses */
+		char *pop3;           /* blank-separated addresses */
 		char *proxy_networks; /* blank-separated networks */
-		char *pop3s; /* the same, TLS from the first octet */
+		char *pop3s;          /* the same, TLS from the first octet */
 	} listen;
 	struct {
 		char *user;
@@ -67,9 +67,9 @@ struct config {
 		uint64_t tls_timeout_ms;
 		uint64_t max;
 		uint64_t max_per_address;
-		unsigned utf8; /* 0 off, 1 on */
+		unsigned utf8;           /* 0 off, 1 on */
 		uint64_t login_delay_ms; /* 0: none */
-		char *expire; /* "NEVER", or days */
+		char *expire;            /* "NEVER", or days */
 	} session;
 	struct {
 		unsigned target; /* enum config_target */
@@ -118,8 +118,8 @@ void config_each(void (*row)(const char *section, const char *key,
  */
 #define CONFIG_HOST_MAX 256
 #define CONFIG_PORT_MAX 8
-int config_next_address(
-    const char **listp, char host[CONFIG_HOST_MAX], char port[CONFIG_PORT_MAX]);
+int config_next_address(const char **listp, char host[CONFIG_HOST_MAX],
+    char port[CONFIG_PORT_MAX]);
 
 /*
  * Expands maildrop.path: %u name, %n local part, %d domain (after '@'; empty

@@ -67,7 +67,7 @@ enum ipc_result {
 enum ipc_note {
 	IPC_NOTE_CLEARTEXT = 1,  /* USER refused without TLS; text is the name */
 	IPC_NOTE_CLEARTEXT_AUTH, /* the same at AUTH; text is the mechanism */
-	IPC_NOTE_FOREIGN,        /* HTTP, TLS or SSH on the plaintext port */
+	IPC_NOTE_FOREIGN,        /* another protocol than POP3; text is its name */
 	IPC_NOTE_HANDSHAKE,      /* TLS did not come about; text is why, or empty */
 	IPC_NOTE_LANDLOCK,       /* the kernel has no Landlock */
 	IPC_NOTES
@@ -169,8 +169,8 @@ int ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nf
  * 0 at end of file, -1 with errno (EPROTO: cut short, or too many
  * descriptors; then none is kept). Waits if the descriptor does.
  */
-int ipc_receive(
-    int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nfdsp);
+int ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX],
+    size_t *nfdsp);
 
 /* Whether size is the one of message->type and its strings are terminated. */
 int ipc_valid(const union ipc_message *message, size_t size);

@@ -41,8 +41,8 @@ void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * For set-up and for a broken process protocol only: logs an error and exits
  * with a code of sysexits(3).
  */
-_Noreturn void
-fatal(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+_Noreturn void fatal(int code, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /*
  * Makes hostile text printable: no blank, no control, no 8-bit octet is left

@@ -100,9 +100,9 @@ struct maildrop;
  * and host are copied. On success *mdp is the caller's, to be given to
  * maildrop_close(); on failure it is NULL.
  */
-enum md_error
-maildrop_open(const struct md_fds *fds, const struct md_limits *limits,
-    const struct md_host *host, struct maildrop **mdp);
+enum md_error maildrop_open(const struct md_fds *fds,
+    const struct md_limits *limits, const struct md_host *host,
+    struct maildrop **mdp);
 
 /* Releases locks and memory; the descriptors stay open. NULL is allowed. */
 void maildrop_close(struct maildrop *md);
@@ -121,8 +121,8 @@ uint64_t maildrop_octets(const struct maildrop *md);
 uint64_t maildrop_size(const struct maildrop *md, uint32_t number);
 
 /* The unique-id, terminated. O(1). */
-void
-maildrop_uid(const struct maildrop *md, uint32_t number, char uid[MD_UID_MAX + 1]);
+void maildrop_uid(const struct maildrop *md, uint32_t number,
+    char uid[MD_UID_MAX + 1]);
 
 bool maildrop_is_deleted(const struct maildrop *md, uint32_t number);
 
@@ -141,8 +141,8 @@ void maildrop_set_last(struct maildrop *md, uint32_t number);
  * scanned; if not, MD_CHANGED, and nothing may be sent (design: verified
  * reads). One message at a time is open; starting another drops it.
  */
-enum md_error
-maildrop_read(struct maildrop *md, uint32_t number, uint64_t body_lines);
+enum md_error maildrop_read(struct maildrop *md, uint32_t number,
+    uint64_t body_lines);
 
 /*
  * The next octets of it in wire form (CRLF, byte-stuffed, without the final
@@ -150,8 +150,8 @@ maildrop_read(struct maildrop *md, uint32_t number, uint64_t body_lines);
  * buf; 0 at the end of the message. MD_CHANGED or MD_IO: the message must not
  * be completed, the caller closes the connection before the final dot.
  */
-enum md_error
-maildrop_next(struct maildrop *md, char *buf, size_t size, size_t *lengthp);
+enum md_error maildrop_next(struct maildrop *md, char *buf, size_t size,
+    size_t *lengthp);
 
 /*
  * UPDATE (RFC 1725 section 6): removes the marked messages under both locks,
@@ -172,8 +172,8 @@ enum md_recovery {
  * else. Called on its own after a death in UPDATE and at start;
  * maildrop_open() does the same by itself.
  */
-enum md_error
-maildrop_recover(const struct md_fds *fds, const struct md_limits *limits,
-    const struct md_host *host, enum md_recovery *recoveryp);
+enum md_error maildrop_recover(const struct md_fds *fds,
+    const struct md_limits *limits, const struct md_host *host,
+    enum md_recovery *recoveryp);
 
 #endif

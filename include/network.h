@@ -15,12 +15,12 @@ struct network {
 };
 
 /* The address that 4 octets stand for. */
-void
-network_map_v4(unsigned char address[NETWORK_OCTETS], const unsigned char v4[4]);
+void network_map_v4(unsigned char address[NETWORK_OCTETS],
+    const unsigned char v4[4]);
 
 /* Printable, "192.0.2.7" or "2001:db8::7"; size is at least 46. */
-void
-network_print(const unsigned char address[NETWORK_OCTETS], char *dst, size_t size);
+void network_print(const unsigned char address[NETWORK_OCTETS], char *dst,
+    size_t size);
 
 bool network_is_loopback(const unsigned char address[NETWORK_OCTETS]);
 
@@ -32,7 +32,7 @@ bool network_is_loopback(const unsigned char address[NETWORK_OCTETS]);
 int network_next(const char **listp, struct network *network);
 
 /* Whether an address is in one of the networks of a valid list. */
-bool
-network_list_holds(const char *list, const unsigned char address[NETWORK_OCTETS]);
+bool network_list_holds(const char *list,
+    const unsigned char address[NETWORK_OCTETS]);
 
 #endif

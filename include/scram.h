@@ -51,7 +51,7 @@ char *scram_encode(const char *password);
 /* HMAC and SHA-256, with which proofs are made of keys. False: libcrypto has none. */
 bool scram_sign(const unsigned char key[SCRAM_KEY_SIZE], const char *text,
     unsigned char signature[SCRAM_KEY_SIZE]);
-bool scram_hash(
-    const unsigned char key[SCRAM_KEY_SIZE], unsigned char hashed[SCRAM_KEY_SIZE]);
+bool scram_hash(const unsigned char key[SCRAM_KEY_SIZE],
+    unsigned char hashed[SCRAM_KEY_SIZE]);
 
 #endif

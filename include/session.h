@@ -50,7 +50,7 @@ struct session_setup {
 	int pair; /* to the monitor */
 	pid_t monitor;
 	bool local;             /* the peer is loopback, or no socket */
-	bool proxy;   /* a PROXY header comes first */
+	bool proxy;             /* a PROXY header comes first */
 	bool tls_now;           /* TLS from the first octet */
 	struct ssl_ctx_st *tls; /* NULL: no TLS; borrowed */
 	bool scram;             /* SCRAM may be offered unasked */
@@ -65,7 +65,7 @@ _Noreturn void session_serve(const struct session_setup *setup);
  * Finishes an interrupted UPDATE of one maildrop; the dotlock is asked for
  * over the pair, the outcome goes there as IPC_OPENED.
  */
-_Noreturn void
-session_recover(const struct session_setup *setup, const struct md_fds *fds);
+_Noreturn void session_recover(const struct session_setup *setup,
+    const struct md_fds *fds);
 
 #endif

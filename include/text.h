@@ -17,8 +17,8 @@ bool text_number(const char *text, uint64_t max, uint64_t *valuep);
 
 /*
  * Whether a name may be given to a back end and be put in a path: 1 to 255
- * octets, no '/', no control, no blank, not beginning with '-' or '.', not
- * ending in ".lock", no '%' and no ':'.
+ * octets, no '/', no ':', no control, no blank, not beginning with '-', '.' or
+ * '%', not ending in ".lock". Inside, '%' stays: "user%example.org" is common.
  */
 bool text_name(const char *name);
 
@@ -30,8 +30,8 @@ void text_hex(char *dst, const unsigned char *src, size_t len);
  * octets. dst may be the text itself. False: no base64, or too long; what is
  * in dst then means nothing.
  */
-bool text_from_base64(
-    const char *text, size_t length, void *dst, size_t size, size_t *lengthp);
+bool text_from_base64(const char *text, size_t length, void *dst, size_t size,
+    size_t *lengthp);
 
 /* The octets that length octets take in base64, with the terminator. */
 #define TEXT_BASE64_SIZE(length) (((length) + 2) / 3 * 4 + 1)

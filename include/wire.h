@@ -49,6 +49,13 @@ size_t wire_finish(struct wire *wire, char *dst);
 
 /* The same without output: only `octets` moves. */
 void wire_count(struct wire *wire, const char *src, size_t srclen);
+
+/*
+ * The same where all lines are wanted, and no empty line is among them while
+ * the headers last. bare: LFs in src[1..srclen) that stand behind no CR.
+ */
+void wire_count_lines(struct wire *wire, const char *src, size_t srclen,
+    uint64_t bare);
 void wire_count_finish(struct wire *wire);
 
 #endif

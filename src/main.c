@@ -26,8 +26,8 @@
 #define OVERRIDES_MAX 128
 
 /* What of the environment reaches the daemon; the rest could steer a library. */
-static const char *const kept_variables[] = {
-    "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "TZ"};
+static const char *const kept_variables[] = {"NOTIFY_SOCKET", "LISTEN_PID",
+    "LISTEN_FDS", "TZ"};
 
 struct arguments {
 	bool inetd, tls, check, recover;
@@ -187,10 +187,10 @@ client_on_stderr(void)
 static void
 early_log(const struct config *config, const struct arguments *arguments)
 {
-	const bool to_stderr =
-	    arguments->inetd
-	        ? config->log.target == TARGET_STDERR && !client_on_stderr()
-	        : config->log.target != TARGET_SYSLOG;
+	const bool to_stderr = arguments->inetd
+	                           ? config->log.target == TARGET_STDERR &&
+	                                 !client_on_stderr()
+	                           : config->log.target != TARGET_SYSLOG;
 
 	log_open(to_stderr ? LOG_TO_STDERR : LOG_TO_SYSLOG,
 	    (enum log_level)config->log.level);

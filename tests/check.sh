@@ -16,6 +16,11 @@ export POPLAR_BUILD PYTHONDONTWRITEBYTECODE
 unset MAKEFLAGS MFLAGS MAKELEVEL # tests that call make mean another build
 jobs=${JOBS:-2}
 
+case ${out##*/} in
+coverage | sanitize) instrumented=yes ;;
+*) instrumented=no ;;
+esac
+
 rm -rf "$out/test"
 mkdir -p "$out/test" || exit 1
 
@@ -23,6 +28,8 @@ if [ $# -eq 0 ]; then
 	for piece in tests/*.sh "$out"/unit/*/* "$out"/fuzz/* tests/system/test_*.py; do
 		case $piece in
 		*.d | *.o | tests/run.sh | tests/check.sh | tests/coverage.sh) continue ;;
+		# what looks at the tree and not at a build: once is enough
+		*.sh) [ "$instrumented" = no ] || continue ;;
 		esac
 		[ -f "$piece" ] && set -- "$@" "$piece"
 	done

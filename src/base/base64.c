@@ -36,8 +36,8 @@ group(const char *text, size_t pad)
 }
 
 bool
-text_from_base64(
-    const char *text, size_t length, void *dst, size_t size, size_t *lengthp)
+text_from_base64(const char *text, size_t length, void *dst, size_t size,
+    size_t *lengthp)
 {
 	unsigned char *octets = dst;
 	size_t pad = 0, used = 0;
@@ -76,8 +76,8 @@ text_to_base64(char *dst, const void *src, size_t length)
 		if (have > 2)
 			bits |= octets[i + 2];
 		for (size_t n = 0; n < 4; n++)
-			*dst++ =
-			    n <= have ? digits[bits >> (18 - 6 * n) & 63] : '=';
+			*dst++ = n <= have ? digits[bits >> (18 - 6 * n) & 63]
+			                   : '=';
 	}
 	*dst = '\0';
 }

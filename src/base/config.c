@@ -100,11 +100,11 @@ set(struct load *load, const struct config_row *row, const char *text)
 		complain(load, "%s.%s: %s", row->section, row->key, value.why);
 	else if (row->later != NULL) {
 		if (!is_fallback(row, &value))
-			complain(
-			    load, "%s.%s: %s", row->section, row->key, row->later);
+			complain(load, "%s.%s: %s", row->section, row->key,
+			    row->later);
 	} else if (store(load->config, row, &value) == -1)
-		complain(
-		    load, "%s.%s: %s", row->section, row->key, strerror(errno));
+		complain(load, "%s.%s: %s", row->section, row->key,
+		    strerror(errno));
 }
 
 /* The row of a key; section NULL: of whichever section. Or NULL. */
@@ -325,8 +325,8 @@ take_override(struct load *load, const char *item)
 	const char *fault = line_fault(item, strlen(item));
 
 	if (copy == NULL || fault != NULL) {
-		complain(
-		    load, "override: %s", fault != NULL ? fault : strerror(errno));
+		complain(load, "override: %s",
+		    fault != NULL ? fault : strerror(errno));
 		goto out;
 	}
 	equals = strchr(copy, '=');

@@ -65,8 +65,8 @@ take_host(char *host)
 }
 
 int
-config_next_address(
-    const char **listp, char host[CONFIG_HOST_MAX], char port[CONFIG_PORT_MAX])
+config_next_address(const char **listp, char host[CONFIG_HOST_MAX],
+    char port[CONFIG_PORT_MAX])
 {
 	const char *start = *listp + strspn(*listp, CONFIG_BLANKS), *colon;
 	size_t len = strcspn(start, CONFIG_BLANKS);

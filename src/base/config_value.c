@@ -45,8 +45,8 @@ refuse(struct config_value *value, const char *fmt, ...)
 }
 
 static bool
-parse_any(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_any(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	(void)row;
 	value->text = text;
@@ -54,14 +54,14 @@ parse_any(
 }
 
 static bool
-parse_path(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_path(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	(void)row;
 	value->text = text;
 	if (text[0] != '/')
-		return refuse(
-		    value, "\"%s\" is no absolute path; begin it with /", text);
+		return refuse(value, "\"%s\" is no absolute path; begin it with /",
+		    text);
 	if (strlen(text) >= PATH_MAX)
 		return refuse(value, "the path is too long; it may have %d octets",
 		    PATH_MAX - 1);
@@ -69,21 +69,21 @@ parse_path(
 }
 
 static bool
-parse_name(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_name(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	(void)row;
 	value->text = text;
 	if (!text_name(text))
-		return refuse(
-		    value, "\"%s\" cannot be a name; use letters and digits", text);
+		return refuse(value,
+		    "\"%s\" cannot be a name; use letters and digits", text);
 	return true;
 }
 
 /* Goes into the greeting's timestamp, so no more than host names may hold. */
 static bool
-parse_host(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_host(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	(void)row;
 	value->text = text;
@@ -96,8 +96,8 @@ parse_host(
 }
 
 static bool
-parse_addresses(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_addresses(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	char host[CONFIG_HOST_MAX], port[CONFIG_PORT_MAX];
 	int found;
@@ -114,8 +114,8 @@ parse_addresses(
 }
 
 static bool
-parse_networks(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_networks(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	struct network network;
 	int found;
@@ -126,7 +126,8 @@ parse_networks(
 		continue;
 	if (found == -1)
 		return refuse(value,
-		    "\"%.*s\" is no network; write an address or address/bits, with "
+		    "\"%.*s\" is no network; write an address or address/bits, "
+		    "with "
 		    "no bit set behind the network's",
 		    (int)strcspn(text, CONFIG_BLANKS), text);
 	return true;
@@ -134,8 +135,8 @@ parse_networks(
 
 /* RFC 2449 section 6.7. */
 static bool
-parse_expire(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_expire(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	uint64_t days;
 
@@ -147,8 +148,8 @@ parse_expire(
 }
 
 static bool
-parse_template(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_template(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	char path[PATH_MAX];
 
@@ -194,8 +195,8 @@ refuse_word(struct config_value *value, const char *text, size_t len,
 }
 
 static bool
-parse_word(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_word(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	size_t place = find_word(row->words, text, strlen(text));
 
@@ -230,8 +231,8 @@ parse_list(const struct config_row *row, const char *text,
 }
 
 static bool
-parse_words(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_words(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	unsigned seen;
 
@@ -242,22 +243,22 @@ parse_words(
 
 /* The first word, or any of the others, or none. */
 static bool
-parse_auto_words(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_auto_words(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	unsigned seen;
 
 	if (!parse_list(row, text, value, &seen))
 		return false;
 	return seen <= 1 || (seen & 1) == 0 ||
-	       refuse(
-	           value, "%s stands alone; remove it or the rest", row->words[0]);
+	       refuse(value, "%s stands alone; remove it or the rest",
+	           row->words[0]);
 }
 
 /* A number as a person would write it: with the largest unit that divides it. */
 static void
-print_scaled(
-    char *dst, size_t size, uint64_t number, const struct config_unit *unit)
+print_scaled(char *dst, size_t size, uint64_t number,
+    const struct config_unit *unit)
 {
 	while (unit->suffix != NULL && (number == 0 || number % unit->factor != 0))
 		unit++;
@@ -279,15 +280,15 @@ find_factor(const struct config_type *type, const char *suffix)
 }
 
 static bool
-refuse_range(
-    const struct config_row *row, const char *text, struct config_value *value)
+refuse_range(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	char min[32], max[32];
 
 	print_scaled(min, sizeof(min), row->min, row->type->units);
 	print_scaled(max, sizeof(max), row->max, row->type->units);
-	return refuse(
-	    value, "%.60s is out of range; write %s to %s", text, min, max);
+	return refuse(value, "%.60s is out of range; write %s to %s", text, min,
+	    max);
 }
 
 /*
@@ -295,8 +296,8 @@ refuse_range(
  * size is a decimal number and one of its type's units.
  */
 static bool
-parse_scaled(
-    const struct config_row *row, const char *text, struct config_value *value)
+parse_scaled(const struct config_row *row, const char *text,
+    struct config_value *value)
 {
 	char digits[32];
 	size_t len = strspn(text, "0123456789");

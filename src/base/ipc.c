@@ -48,8 +48,8 @@ int
 ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nfds)
 {
 	union control control;
-	struct iovec iov = {
-	    .iov_base = (void *)(uintptr_t)message, .iov_len = size};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)message,
+	    .iov_len = size};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct cmsghdr *cmsg;
 	ssize_t n;

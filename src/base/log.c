@@ -39,15 +39,15 @@ static const struct {
 static void
 connect_syslog(void)
 {
-	struct sockaddr_un address = {
-	    .sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	struct sockaddr_un address = {.sun_family = AF_UNIX,
+	    .sun_path = "/dev/log"};
 
 	if (state.fd == -1)
-		state.fd =
-		    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		state.fd = socket(AF_UNIX,
+		    SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (state.fd != -1)
-		(void)connect(
-		    state.fd, (struct sockaddr *)&address, sizeof(address));
+		(void)connect(state.fd, (struct sockaddr *)&address,
+		    sizeof(address));
 }
 
 void
@@ -112,7 +112,8 @@ static void
 to_stderr(const char *word, const char *text)
 {
 	char line[LOG_LINE_MAX + 128];
-	int n = snprintf(line, sizeof(line), "%s: %s%s\n", getprogname(), word, text);
+	int n = snprintf(line, sizeof(line), "%s: %s%s\n", getprogname(), word,
+	    text);
 	ssize_t written = write(STDERR_FILENO, line, (size_t)n);
 
 	if (written == -1)

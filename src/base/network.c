@@ -54,8 +54,8 @@ bit(const unsigned char address[NETWORK_OCTETS], unsigned i)
 
 /* Parses an address; *widthp is the number of its own bits. */
 static bool
-parse_address(
-    const char *text, unsigned char address[NETWORK_OCTETS], unsigned *widthp)
+parse_address(const char *text, unsigned char address[NETWORK_OCTETS],
+    unsigned *widthp)
 {
 	unsigned char v4[4];
 

@@ -85,8 +85,8 @@ scram_sign(const unsigned char key[SCRAM_KEY_SIZE], const char *text,
 }
 
 bool
-scram_hash(
-    const unsigned char key[SCRAM_KEY_SIZE], unsigned char hashed[SCRAM_KEY_SIZE])
+scram_hash(const unsigned char key[SCRAM_KEY_SIZE],
+    unsigned char hashed[SCRAM_KEY_SIZE])
 {
 	return EVP_Digest(key, SCRAM_KEY_SIZE, hashed, NULL, EVP_sha256(), NULL) ==
 	       1;
@@ -131,9 +131,9 @@ scram_matches(const char *text, const char *password)
 
 	if (scram_parse(text, &keys) == NULL) {
 		made = keys;
-		equal =
-		    fill_keys(password, &made) &&
-		    CRYPTO_memcmp(made.stored, keys.stored, SCRAM_KEY_SIZE) == 0;
+		equal = fill_keys(password, &made) &&
+		        CRYPTO_memcmp(made.stored, keys.stored, SCRAM_KEY_SIZE) ==
+		            0;
 	}
 	explicit_bzero(&keys, sizeof(keys));
 	explicit_bzero(&made, sizeof(made));
@@ -143,8 +143,8 @@ scram_matches(const char *text, const char *password)
 char *
 scram_encode(const char *password)
 {
-	struct scram_keys keys = {
-	    .iterations = SCRAM_ITERATIONS, .salt_len = SCRAM_SALT_SIZE};
+	struct scram_keys keys = {.iterations = SCRAM_ITERATIONS,
+	    .salt_len = SCRAM_SALT_SIZE};
 	char salt[TEXT_BASE64_SIZE(SCRAM_SALT_SIZE)];
 	char stored[TEXT_BASE64_SIZE(SCRAM_KEY_SIZE)], server[sizeof(stored)];
 	char *text = NULL;

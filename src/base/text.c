@@ -31,12 +31,13 @@ text_name(const char *name)
 {
 	size_t len = strlen(name);
 
-	if (len == 0 || len > 255 || name[0] == '-' || name[0] == '.')
+	if (len == 0 || len > 255 || strchr("-.%", name[0]))
 		return false;
 	if (len >= 5 && strcmp(name + len - 5, ".lock") == 0)
 		return false;
 	for (; *name != '\0'; name++) {
-		if ((unsigned char)*name <= ' ' || *name == 0x7f || strchr("/%:", *name))
+		if ((unsigned char)*name <= ' ' || *name == 0x7f ||
+		    strchr("/:", *name))
 			return false;
 	}
 	return true;

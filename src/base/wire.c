@@ -4,12 +4,14 @@
  * next_piece() is the machine: it looks at stored octets up to the end of a
  * line, moves the state and says what goes out for them. wire_encode() copies
  * what it says, wire_count() only lets it count. Once all lines are wanted
- * and the headers are over, the count depends on the line ends alone, and
- * count_whole() takes them by blocks.
+ * and the headers are over, nothing depends on anything but the line ends,
+ * and they are taken by blocks: see lines.h.
  */
 #include "wire.h"
 
 #include <string.h>
+
+#include "lines.h"
 
 /* What goes out besides the text of a piece: a dot or a CR, and a CRLF. */
 #define PIECE_EXTRA 3
@@ -71,29 +73,66 @@ next_piece(struct wire *wire, const char *src, size_t len)
 	return piece;
 }
 
+/* Whether whole lines may be taken by blocks. */
+static bool
+is_plain(const struct wire *wire)
+{
+	return !wire->in_header && wire->lines_left == WIRE_WHOLE && !wire->held_cr;
+}
+
+/* Whole lines, as many as there are and fit. Returns the octets put. */
+static size_t
+encode_plain(struct wire *wire, const char *src, size_t len, char *dst, size_t room,
+    size_t *takenp)
+{
+	size_t dots, put;
+
+	put = lines_path()->encode(
+	    src, len, wire->line_start, dst, room, takenp, &dots);
+	wire->octets += put - dots;
+	wire->line_start |= *takenp > 0;
+	return put;
+}
+
+/* One piece; up to PIECE_EXTRA octets more than len. Returns the octets put. */
+static size_t
+encode_piece(
+    struct wire *wire, const char *src, size_t len, char *dst, size_t *takenp)
+{
+	const struct piece piece = next_piece(wire, src, len);
+	char *d = dst;
+
+	if (piece.cr)
+		*d++ = '\r';
+	if (piece.dot)
+		*d++ = '.';
+	memcpy(d, src, piece.text);
+	d += piece.text;
+	if (piece.ended) {
+		*d++ = '\r';
+		*d++ = '\n';
+	}
+	*takenp = piece.taken;
+	return (size_t)(d - dst);
+}
+
 size_t
 wire_encode(struct wire *wire, const char *src, size_t srclen, char *dst,
     size_t dstlen, size_t *takenp)
 {
 	const char *s = src, *const src_end = src + srclen;
 	char *d = dst, *const limit = dst + dstlen - PIECE_EXTRA;
-	struct piece piece;
 
 	while (s < src_end && d < limit && !wire->stopped) {
 		size_t left = (size_t)(src_end - s), room = (size_t)(limit - d);
+		size_t taken = 0;
 
-		piece = next_piece(wire, s, left < room ? left : room);
-		if (piece.cr)
-			*d++ = '\r';
-		if (piece.dot)
-			*d++ = '.';
-		memcpy(d, s, piece.text);
-		d += piece.text;
-		if (piece.ended) {
-			*d++ = '\r';
-			*d++ = '\n';
-		}
-		s += piece.taken;
+		if (is_plain(wire))
+			d += encode_plain(wire, s, left, d, room, &taken);
+		if (taken == 0)
+			d += encode_piece(
+			    wire, s, left < room ? left : room, d, &taken);
+		s += taken;
 	}
 	*takenp = wire->stopped ? srclen : (size_t)(s - src);
 	return (size_t)(d - dst);
@@ -126,48 +165,38 @@ wire_finish(struct wire *wire, char *dst)
 	return (size_t)(d - dst);
 }
 
-/* LFs, less those behind a CR, in src[1..len); src[0] is only looked back at. */
-static uint64_t
-bare_line_ends(const char *src, size_t len)
-{
-	uint64_t total = 0;
-	size_t i = 1;
-
-	for (; i + 64 <= len; i += 64) {
-		unsigned char sum = 0;
-
-		for (size_t j = 0; j < 64; j++) {
-			unsigned lf = src[i + j] == '\n',
-			         cr = src[i + j - 1] == '\r';
-
-			sum = (unsigned char)(sum + (lf & (cr ^ 1)));
-		}
-		total += sum;
-	}
-	for (; i < len; i++)
-		total += src[i] == '\n' && src[i - 1] != '\r';
-	return total;
-}
-
 /*
- * Whole lines of a body: an octet for each octet, and one more for each LF
- * without its CR. A CR at the end is held back, as next_piece() does.
+ * An octet for each octet, and one more for each LF without its CR. A CR at
+ * the end is held back, as next_piece() does.
  */
-static void
-count_whole(struct wire *wire, const char *src, size_t len)
+void
+wire_count_lines(struct wire *wire, const char *src, size_t srclen, uint64_t bare)
 {
 	bool after_cr = wire->held_cr;
 
-	wire->held_cr = src[len - 1] == '\r';
-	wire->octets += len + (after_cr ? 1 : 0) - (wire->held_cr ? 1 : 0);
-	wire->octets += src[0] == '\n' && !after_cr;
-	wire->octets += bare_line_ends(src, len);
+	if (srclen == 0)
+		return;
+	wire->held_cr = src[srclen - 1] == '\r';
+	wire->octets += srclen + (after_cr ? 1 : 0) - (wire->held_cr ? 1 : 0);
+	wire->octets += bare + (src[0] == '\n' && !after_cr);
 	if (!wire->held_cr)
-		wire->line_start = src[len - 1] == '\n';
-	else if (len > 1)
-		wire->line_start = src[len - 2] == '\n';
+		wire->line_start = src[srclen - 1] == '\n';
+	else if (srclen > 1)
+		wire->line_start = src[srclen - 2] == '\n';
 	else if (after_cr)
 		wire->line_start = false;
+}
+
+/* LFs in src[1..len) behind no CR. */
+static uint64_t
+bare_line_ends(const char *src, size_t len)
+{
+	const struct lines_path *path = lines_path();
+	uint64_t bare = 0;
+
+	for (size_t at = 0; at < len;)
+		at += path->find(src + at, len - at, &bare);
+	return bare;
 }
 
 void
@@ -177,7 +206,8 @@ wire_count(struct wire *wire, const char *src, size_t srclen)
 		size_t taken;
 
 		if (!wire->in_header && wire->lines_left == WIRE_WHOLE) {
-			count_whole(wire, src, srclen);
+			wire_count_lines(
+			    wire, src, srclen, bare_line_ends(src, srclen));
 			return;
 		}
 		taken = next_piece(wire, src, srclen).taken;

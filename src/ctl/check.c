@@ -64,8 +64,8 @@ static void
 print_key(const char *section, const char *key, const char *fallback, void *ctx)
 {
 	(void)ctx;
-	printf(
-	    "%s.%s%s%s\n", section, key, fallback[0] != '\0' ? " " : "", fallback);
+	printf("%s.%s%s%s\n", section, key, fallback[0] != '\0' ? " " : "",
+	    fallback);
 }
 
 int

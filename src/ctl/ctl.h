@@ -76,8 +76,8 @@ void users_close(struct users *users);
  * users_entry_free(). 0, or -1, said: the name has two lines, or one that is
  * no line of a users file.
  */
-int
-users_find(const struct users *users, const char *name, struct users_entry *entryp);
+int users_find(const struct users *users, const char *name,
+    struct users_entry *entryp);
 void users_entry_free(struct users_entry *entry);
 
 /*

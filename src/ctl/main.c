@@ -25,8 +25,8 @@ static const struct command {
 static void
 print_synopsis(const struct command *command)
 {
-	fprintf(
-	    stderr, "usage: poplarctl %s%s\n", command->name, command->synopsis);
+	fprintf(stderr, "usage: poplarctl %s%s\n", command->name,
+	    command->synopsis);
 }
 
 static int

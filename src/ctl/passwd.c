@@ -156,8 +156,8 @@ take_account(struct users_entry *entry, const char *name, struct ids *ids)
 static void
 take_group(struct users_entry *entry, struct ids *ids)
 {
-	const struct passwd *account =
-	    getpwuid((uid_t)strtoul(entry->fields[USERS_UID], NULL, 10));
+	const struct passwd *account = getpwuid(
+	    (uid_t)strtoul(entry->fields[USERS_UID], NULL, 10));
 
 	if (account != NULL)
 		print_id(ids->gid, account->pw_gid);
@@ -215,8 +215,8 @@ fill_ids(const struct request *request, struct users_entry *entry, struct ids *i
 static int
 fill(const struct request *request, struct users_entry *entry, struct ids *ids)
 {
-	static const enum users_field texts[] = {
-	    USERS_GECOS, USERS_HOME, USERS_MAILDROP};
+	static const enum users_field texts[] = {USERS_GECOS, USERS_HOME,
+	    USERS_MAILDROP};
 
 	if (request->action == UNLOCK && entry->len == 0) {
 		warnx("%s: no such name in the users file", request->name);
@@ -234,8 +234,8 @@ static int
 make_credential(const struct request *request, char **credentialp)
 {
 	char secret[SECRET_MAX + 2];
-	int code = secret_read(
-	    request->name, request->from_stdin, request->scheme, secret);
+	int code = secret_read(request->name, request->from_stdin, request->scheme,
+	    secret);
 
 	if (code == EX_OK) {
 		*credentialp = secret_encode(request->scheme, secret);
@@ -287,8 +287,8 @@ static int
 change(const struct request *request, struct users *users,
     const struct config *config, char **credentialp)
 {
-	static const char *const done[] = {
-	    [SET] = "password changed", [LOCK] = "locked", [UNLOCK] = "unlocked"};
+	static const char *const done[] =
+	    {[SET] = "password changed", [LOCK] = "locked", [UNLOCK] = "unlocked"};
 	struct users_entry entry;
 	struct ids ids;
 	bool new;
@@ -299,8 +299,8 @@ change(const struct request *request, struct users *users,
 	new = entry.len == 0;
 	code = fill(request, &entry, &ids);
 	if (code == EX_OK && request->action != SET)
-		code =
-		    set_lock(request, entry.fields[USERS_CREDENTIAL], credentialp);
+		code = set_lock(request, entry.fields[USERS_CREDENTIAL],
+		    credentialp);
 	if (code != EX_OK)
 		goto out;
 	entry.fields[USERS_CREDENTIAL] = *credentialp;

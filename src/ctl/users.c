@@ -136,8 +136,8 @@ split(struct users_entry *entry)
 
 /* Remembers the line at start as the entry. 0, or -1, said. */
 static int
-take_line(
-    const struct users *users, size_t start, size_t len, struct users_entry *entry)
+take_line(const struct users *users, size_t start, size_t len,
+    struct users_entry *entry)
 {
 	if (entry->len != 0) {
 		warnx(

@@ -36,8 +36,8 @@ disk_write(int fd, const void *buf, size_t len, off_t at)
 	ssize_t n;
 
 	while (done < len) {
-		n = pwrite(
-		    fd, (const char *)buf + done, len - done, at + (off_t)done);
+		n = pwrite(fd, (const char *)buf + done, len - done,
+		    at + (off_t)done);
 		if (n > 0) {
 			done += (size_t)n;
 			continue;

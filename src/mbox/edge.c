@@ -73,8 +73,8 @@ static int
 hash_before(struct ranger *ranger, int mbox, const struct journal_head *head,
     struct digest *digestp)
 {
-	return range_hash_one(
-	    ranger, mbox, (off_t)head->before_at, (off_t)head->from, digestp);
+	return range_hash_one(ranger, mbox, (off_t)head->before_at,
+	    (off_t)head->from, digestp);
 }
 
 /* No two commits share a nonce, and no sender of mail can foresee one. */
@@ -106,8 +106,8 @@ edge_describe(struct ranger *ranger, int mbox, struct journal_head *head)
 		tail->near[i] = XXH3_64bits(ranger->buffer + done, len);
 	}
 	if (edge.nonce)
-		memcpy(
-		    tail->under, ranger->buffer + edge.near, sizeof(tail->under));
+		memcpy(tail->under, ranger->buffer + edge.near,
+		    sizeof(tail->under));
 	if (range_hash_one(ranger, mbox, edge.far, edge.size, &tail->far) == -1)
 		return -1;
 	make_nonce(head);
@@ -120,15 +120,15 @@ edge_mark(struct ranger *ranger, int mbox, const struct journal_head *head)
 	struct edge edge = edge_of(head);
 
 	if (edge.nonce)
-		return disk_write(
-		    mbox, head->tail.nonce, sizeof(head->tail.nonce), edge.mark);
+		return disk_write(mbox, head->tail.nonce, sizeof(head->tail.nonce),
+		    edge.mark);
 	memset(ranger->buffer, 0, edge.near);
 	return disk_write(mbox, ranger->buffer, edge.near, edge.end);
 }
 
 int
-edge_same_before(
-    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp)
+edge_same_before(struct ranger *ranger, int mbox, const struct journal_head *head,
+    bool *yesp)
 {
 	struct digest before;
 
@@ -140,8 +140,8 @@ edge_same_before(
 
 /* Each sector is as described or NUL; the nonce is there or it is not. */
 static bool
-same_near(
-    const struct journal_tail *tail, const struct edge *edge, const char *octets)
+same_near(const struct journal_tail *tail, const struct edge *edge,
+    const char *octets)
 {
 	const char *mark = octets + edge->near;
 	size_t done = 0, len;
@@ -172,8 +172,8 @@ is_old(const struct journal_tail *tail, const struct edge *edge, const char *oct
 }
 
 int
-edge_same_tail(
-    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp)
+edge_same_tail(struct ranger *ranger, int mbox, const struct journal_head *head,
+    bool *yesp)
 {
 	struct edge edge = edge_of(head);
 
@@ -186,8 +186,8 @@ edge_same_tail(
 }
 
 int
-edge_is_marked(
-    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp)
+edge_is_marked(struct ranger *ranger, int mbox, const struct journal_head *head,
+    bool *yesp)
 {
 	struct edge edge = edge_of(head);
 	size_t len = (size_t)(edge.far - edge.end);
@@ -205,8 +205,8 @@ edge_is_marked(
 }
 
 int
-edge_is_touched(
-    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp)
+edge_is_touched(struct ranger *ranger, int mbox, const struct journal_head *head,
+    bool *yesp)
 {
 	struct edge edge = edge_of(head);
 	const struct journal_tail *tail = &head->tail;
@@ -236,8 +236,8 @@ edge_is_clean(off_t at)
 }
 
 int
-edge_same_far(
-    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp)
+edge_same_far(struct ranger *ranger, int mbox, const struct journal_head *head,
+    bool *yesp)
 {
 	struct edge edge = edge_of(head);
 	struct digest far;

@@ -28,20 +28,20 @@ int edge_mark(struct ranger *ranger, int mbox, const struct journal_head *head);
 /* All tell by *yesp; 0, or -1 with errno. The file holds [0, head->size). */
 
 /* Whether the octets before `from` are the ones described. */
-int edge_same_before(
-    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+int edge_same_before(struct ranger *ranger, int mbox,
+    const struct journal_head *head, bool *yesp);
 
 /* Whether the tail is the one described, marked, or marked in part. */
-int edge_same_tail(
-    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+int edge_same_tail(struct ranger *ranger, int mbox, const struct journal_head *head,
+    bool *yesp);
 
 /* Whether the mark is there; the file may be shorter than head->size. */
-int edge_is_marked(
-    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+int edge_is_marked(struct ranger *ranger, int mbox, const struct journal_head *head,
+    bool *yesp);
 
 /* The same, of a mark that may have been written in part. */
-int edge_is_touched(
-    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+int edge_is_touched(struct ranger *ranger, int mbox,
+    const struct journal_head *head, bool *yesp);
 
 /* Where what is written in place and the mark end. */
 off_t edge_far(const struct journal_head *head);
@@ -50,7 +50,7 @@ off_t edge_far(const struct journal_head *head);
 bool edge_is_clean(off_t at);
 
 /* Whether what lies behind the mark is the tail described. */
-int edge_same_far(
-    struct ranger *ranger, int mbox, const struct journal_head *head, bool *yesp);
+int edge_same_far(struct ranger *ranger, int mbox, const struct journal_head *head,
+    bool *yesp);
 
 #endif

@@ -43,8 +43,8 @@ find(const struct plan *plan, uint64_t moved, struct span *restp)
 		uint64_t length = (uint64_t)length_of(span);
 
 		if (moved < length) {
-			*restp =
-			    (struct span){span->start + (off_t)moved, span->end};
+			*restp = (struct span){span->start + (off_t)moved,
+			    span->end};
 			return true;
 		}
 		moved -= length;
@@ -53,8 +53,8 @@ find(const struct plan *plan, uint64_t moved, struct span *restp)
 }
 
 static bool
-next_chunk(
-    const struct plan *plan, const struct journal_head *head, struct chunk *chunkp)
+next_chunk(const struct plan *plan, const struct journal_head *head,
+    struct chunk *chunkp)
 {
 	off_t place = (off_t)(head->from + head->moved), gap;
 	struct span rest;
@@ -94,8 +94,8 @@ write_plan(struct cutter *cutter, const struct cut *cut, struct journal_head *he
 	for (size_t i = 0; i < cut->count; i++) {
 		const struct span *span = &cut->keep[i];
 
-		if (range_hash(
-		        &cutter->ranger, cut->mbox, span->start, span->end) == -1)
+		if (range_hash(&cutter->ranger, cut->mbox, span->start,
+		        span->end) == -1)
 			return -1;
 	}
 	range_digest(&cutter->ranger, &head->kept);
@@ -202,8 +202,8 @@ gap_hash_kept(struct cutter *cutter, struct digest *digestp)
 	if (range_hash(&cutter->ranger, cutter->mbox, from, from + (off_t)at) == -1)
 		return -1;
 	for (; find(&plan, at, &rest); at += (uint64_t)length_of(&rest)) {
-		if (range_hash(
-		        &cutter->ranger, cutter->mbox, rest.start, rest.end) == -1)
+		if (range_hash(&cutter->ranger, cutter->mbox, rest.start,
+		        rest.end) == -1)
 			return -1;
 	}
 	range_digest(&cutter->ranger, digestp);

@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
+
+#include "xxh.h"
 
 struct hash {
 	EVP_MD_CTX *header;

@@ -17,10 +17,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
+
+#include "xxh.h"
 
 #define INDEX_VERSION 2
 #define CHUNK 1024 /* records written at once */
+#define PART 4096  /* records read at once */
 
 /* A coarse clock may stamp two changes within this time alike. */
 #define SETTLE_NS 20000000
@@ -73,49 +75,93 @@ records_size(const struct header *header)
 }
 
 /* Whether messages lie one behind the other, up to the end. */
+struct walk {
+	uint64_t at; /* behind the separator of the last one */
+	uint64_t end, octets;
+	uint32_t flags; /* of any of them */
+};
+
 static bool
-is_in_order(const struct table *table)
+walk_on(struct walk *walk, const struct message *messages, size_t count)
 {
-	uint64_t at = 0;
-
-	for (uint32_t i = 0; i < table->count; i++) {
-		const struct message *message = &table->messages[i];
-
-		if ((i > 0 && message->start <= at) || message->start >= table->end)
+	for (const struct message *m = messages; m < messages + count; m++) {
+		if (m->start < walk->at || m->start >= walk->end || m->epoch != 0)
 			return false;
-		if ((message->flags & ~MESSAGE_STORED) != 0 || message->epoch != 0)
-			return false;
-		at = message->start + (message->flags & MESSAGE_SEPARATOR);
+		walk->at = m->start + (m->flags & MESSAGE_SEPARATOR) + 1;
+		walk->octets += m->octets;
+		walk->flags |= m->flags;
 	}
-	return table->count == 0 || at <= table->end;
+	return (walk->flags & ~MESSAGE_STORED) == 0;
+}
+
+/*
+ * Reads all records into one array, part by part, each being looked at while
+ * it is in the cache. False: they are not what the header says.
+ */
+static bool
+read_parts(int fd, const struct header *header, struct message *records,
+    XXH3_state_t *sum, struct walk *walk)
+{
+	const uint64_t total = (uint64_t)header->count + header->gone_count;
+	const size_t size = sizeof(*records);
+
+	XXH3_64bits_reset(sum);
+	for (uint64_t done = 0, n; done < total; done += n) {
+		const uint64_t messages =
+		    done < header->count ? header->count - done : 0;
+
+		n = total - done < PART ? total - done : PART;
+		if (disk_read(fd, records + done, n * size,
+		        (off_t)(header->at + done * size)) != (ssize_t)(n * size))
+			return false;
+		XXH3_64bits_update(sum, records + done, n * size);
+		if (!walk_on(walk, records + done, messages < n ? messages : n))
+			return false;
+	}
+	return XXH3_64bits_digest(sum) == header->records_sum &&
+	       (header->count == 0 || walk->at <= walk->end + 1);
+}
+
+/* Whether the file is as long as the header says: before memory is asked for. */
+static bool
+is_long_enough(int fd, const struct header *header)
+{
+	struct disk_stat stat;
+
+	return disk_stat(fd, &stat) == 0 &&
+	       (uint64_t)stat.size >= header->at + records_size(header);
 }
 
 /* 1: read and right, 0: not, -1: no memory. */
 static int
-read_records(int fd, const struct header *header, struct table *table)
+read_records(
+    int fd, const struct header *header, struct table *table, uint32_t *flagsp)
 {
-	size_t count = header->count, gone = header->gone_count;
-	const size_t size = sizeof(struct message), total = (count + gone) * size;
-	struct disk_stat stat;
+	const size_t gone = header->gone_count, size = sizeof(struct message);
+	struct walk walk = {.end = header->end};
+	XXH3_state_t *sum;
+	bool right;
 
-	if (disk_stat(fd, &stat) == -1 ||
-	    (uint64_t)stat.size < header->at + (uint64_t)total)
+	if (!is_long_enough(fd, header))
 		return 0;
-	if (total == 0)
-		return header->records_sum == XXH3_64bits(NULL, 0);
-	table->messages = malloc(total);
+	sum = XXH3_createState();
 	table->gone = gone > 0 ? calloc(gone, size) : NULL;
-	if (table->messages == NULL || (gone > 0 && table->gone == NULL))
+	if (sum == NULL || (gone > 0 && table->gone == NULL) ||
+	    table_reserve(table, header->count + header->gone_count) != MD_OK) {
+		XXH3_freeState(sum);
 		return -1;
-	if (disk_read(fd, table->messages, total, (off_t)header->at) !=
-	        (ssize_t)total ||
-	    XXH3_64bits(table->messages, total) != header->records_sum)
+	}
+	right = read_parts(fd, header, table->messages, sum, &walk);
+	XXH3_freeState(sum);
+	if (!right)
 		return 0;
 	if (gone > 0)
-		memcpy(table->gone, table->messages + count, gone * size);
+		memcpy(table->gone, table->messages + header->count, gone * size);
 	table->count = header->count;
-	table->room = header->count + header->gone_count;
 	table->gone_count = header->gone_count;
+	table->end = header->end;
+	table->octets = walk.octets;
+	*flagsp = walk.flags;
 	return 1;
 }
 
@@ -143,16 +189,17 @@ enum md_error
 index_load(int fd, struct table *table, struct index_facts *factsp)
 {
 	struct header header;
+	uint32_t flags = 0;
 	int outcome;
 
 	*factsp = (struct index_facts){0};
 	*table = (struct table){0};
 	if (!read_header(fd, &header))
 		return MD_OK;
-	outcome = read_records(fd, &header, table);
-	table->end = header.end;
-	if (outcome == 1 && is_in_order(table)) {
+	outcome = read_records(fd, &header, table, &flags);
+	if (outcome == 1) {
 		unpack(&header, factsp);
+		factsp->announced = (flags & MESSAGE_GOING) != 0;
 		return MD_OK;
 	}
 	table_clear(table);
@@ -254,7 +301,26 @@ place(int fd, const struct table *table, struct header *next, uint32_t from)
 	return 0;
 }
 
-/* Writes records from an index on, all of them into the checksum. */
+/* Records from `done` on as they are written; returns how many. */
+static uint64_t
+fill_chunk(const struct table *table, uint64_t done, struct message chunk[CHUNK])
+{
+	const uint64_t total = (uint64_t)table->count + table->gone_count;
+	uint64_t n = 0;
+
+	for (uint64_t i = done; i < total && n < CHUNK; i++, n++) {
+		chunk[n] = i < table->count ? table->messages[i]
+		                            : table->gone[i - table->count];
+		chunk[n].flags &= MESSAGE_STORED;
+		chunk[n].epoch = 0;
+	}
+	return n;
+}
+
+/*
+ * Writes records from an index on, all of them into the checksum. Those
+ * before are in memory as they are on disk.
+ */
 static int
 write_records(
     int fd, const struct table *table, uint32_t from, struct header *header)
@@ -268,18 +334,13 @@ write_records(
 	if (chunk == NULL || sum == NULL)
 		goto out;
 	XXH3_64bits_reset(sum);
-	for (uint64_t done = 0, n = 0; done < total; done += n) {
-		for (n = 0; n < CHUNK && done + n < total; n++) {
-			uint64_t i = done + n;
-
-			chunk[n] = i < table->count ? table->messages[i]
-			                            : table->gone[i - table->count];
-			chunk[n].flags &= MESSAGE_STORED;
-			chunk[n].epoch = 0;
-		}
+	if (from > 0)
+		XXH3_64bits_update(sum, table->messages, from * size);
+	for (uint64_t done = from, n = 0; done < total; done += n) {
+		n = fill_chunk(table, done, chunk);
 		XXH3_64bits_update(sum, chunk, n * size);
-		if (done + n > from && disk_write(fd, chunk, n * size,
-		                           (off_t)(header->at + done * size)) == -1)
+		if (disk_write(fd, chunk, n * size,
+		        (off_t)(header->at + done * size)) == -1)
 			goto out;
 	}
 	header->records_sum = XXH3_64bits_digest(sum);

@@ -20,6 +20,7 @@ struct index_facts {
 	uint32_t unsure;       /* messages not hashed since the file last grew:
 	                          so many, the first ones */
 	bool trusted;          /* false: good for unique-ids only */
+	bool announced;        /* messages are marked MESSAGE_GOING */
 };
 
 /* What the index can vouch for in the maildrop as it is now. */
@@ -35,8 +36,8 @@ enum index_match {
  */
 enum md_error index_load(int fd, struct table *table, struct index_facts *factsp);
 
-enum index_match
-index_compare(const struct index_facts *facts, const struct disk_stat *now);
+enum index_match index_compare(const struct index_facts *facts,
+    const struct disk_stat *now);
 
 /* Whether two looks at a maildrop saw the same file in the same state. */
 bool index_same_state(const struct disk_stat *a, const struct disk_stat *b);
@@ -52,7 +53,7 @@ int64_t index_wait(const struct disk_stat *stat, int64_t taken);
 
 /*
  * Writes the index; the messages before from are known to lie there as they
- * are. A failure leaves no index at all.
+ * are, and are as they were read. A failure leaves no index at all.
  */
 void index_save(int fd, const struct table *table, const struct index_facts *facts,
     uint32_t from);

@@ -66,8 +66,8 @@ is_of(const struct journal_head *head, const struct disk_stat *id)
 
 /* All that can be told from the slot itself. */
 static bool
-is_believable(
-    const struct journal_head *head, const struct disk_stat *id, off_t journal_size)
+is_believable(const struct journal_head *head, const struct disk_stat *id,
+    off_t journal_size)
 {
 	struct digest checksum;
 

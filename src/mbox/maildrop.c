@@ -112,7 +112,8 @@ maildrop_open(const struct md_fds *fds, const struct md_limits *limits,
 	free(md->block);
 	md->block = NULL;
 	md->last = md->stats.last;
-	maildrop_undelete_all(md);
+	md->live = md->table.count;
+	md->octets = md->table.octets;
 	*mdp = md;
 	return MD_OK;
 }
@@ -195,12 +196,10 @@ maildrop_delete(struct maildrop *md, uint32_t number)
 void
 maildrop_undelete_all(struct maildrop *md)
 {
-	md->live = md->table.count;
-	md->octets = 0;
-	for (uint32_t i = 0; i < md->table.count; i++) {
+	for (uint32_t i = 0; i < md->table.count; i++)
 		md->table.messages[i].flags &= ~MESSAGE_DELETED;
-		md->octets += md->table.messages[i].octets;
-	}
+	md->live = md->table.count;
+	md->octets = md->table.octets;
 }
 
 void

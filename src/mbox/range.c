@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "disk.h"
+#include "xxh.h"
 
 int
 range_open(struct ranger *ranger)
@@ -99,8 +98,8 @@ range_copy(struct ranger *ranger, int fd, off_t from, off_t to, int dst, off_t a
 }
 
 int
-range_hash_one(
-    struct ranger *ranger, int fd, off_t from, off_t to, struct digest *digestp)
+range_hash_one(struct ranger *ranger, int fd, off_t from, off_t to,
+    struct digest *digestp)
 {
 	range_begin(ranger);
 	if (range_hash(ranger, fd, from, to) == -1)

@@ -38,12 +38,12 @@ int range_hash(struct ranger *ranger, int fd, off_t from, off_t to);
  * Copies [from, to) to another place, in ascending order: within one file
  * the ranges may not overlap. errors as range_hash(), and those of the write.
  */
-int
-range_copy(struct ranger *ranger, int fd, off_t from, off_t to, int dst, off_t at);
+int range_copy(struct ranger *ranger, int fd, off_t from, off_t to, int dst,
+    off_t at);
 
 /* One range on its own. */
-int range_hash_one(
-    struct ranger *ranger, int fd, off_t from, off_t to, struct digest *digestp);
+int range_hash_one(struct ranger *ranger, int fd, off_t from, off_t to,
+    struct digest *digestp);
 
 void digest_of(const void *data, size_t len, struct digest *digestp);
 bool digest_equal(const struct digest *one, const struct digest *other);

@@ -115,8 +115,8 @@ judge_drop(struct cutter *cutter, enum verdict *verdictp)
 static int
 judge(struct cutter *cutter, enum verdict *verdictp)
 {
-	static int (*const judges[JOURNAL_PHASES])(
-	    struct cutter *, enum verdict *) = {
+	static int (*const judges[JOURNAL_PHASES])(struct cutter *,
+	    enum verdict *) = {
 	    [JOURNAL_COPY] = judge_copy,
 	    [JOURNAL_MOVE] = judge_move,
 	    [JOURNAL_CUT] = judge_cut,

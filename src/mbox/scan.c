@@ -6,7 +6,8 @@
  * without what follows: at most a line end, an empty line and the counted
  * octets of a From_ line. scan_feed() carries that suffix over and joins it
  * to the front of the next block, so no split of the file can change a
- * judgement. Bodies are searched by blocks for an "F" behind a line end.
+ * judgement. Bodies are searched by blocks for an "F" behind a line end, and
+ * their lines are counted in the same pass.
  *
  * A message ends where an empty line is followed by a From_ line or by
  * nothing. That empty line is the separator and not of the message, also at
@@ -21,6 +22,7 @@
 
 #include "from.h"
 #include "hash.h"
+#include "lines.h"
 #include "wire.h"
 
 /* What a header line is told by; longer than any in the tables below. */
@@ -62,18 +64,23 @@ struct scan {
 	size_t carried;
 };
 
+#define LITERAL(text) (text), sizeof(text) - 1
+
 /* Header names that mail readers rewrite. */
-static const char *const rewritten[] = {
-    "Status:",
-    "X-Status:",
-    "X-Keywords:",
-    "X-UID:",
-    "X-UIDL:",
-    "X-IMAP:",
-    "X-IMAPbase:",
-    "X-Mozilla-", /* any name that begins so */
-    "Content-Length:",
-    "Lines:",
+static const struct {
+	const char *text;
+	size_t length;
+} rewritten[] = {
+    {LITERAL("Status:")},
+    {LITERAL("X-Status:")},
+    {LITERAL("X-Keywords:")},
+    {LITERAL("X-UID:")},
+    {LITERAL("X-UIDL:")},
+    {LITERAL("X-IMAP:")},
+    {LITERAL("X-IMAPbase:")},
+    {LITERAL("X-Mozilla-")}, /* any name that begins so */
+    {LITERAL("Content-Length:")},
+    {LITERAL("Lines:")},
 };
 
 static const struct {
@@ -215,21 +222,31 @@ in_from_line(struct scan *scan, const char *src, size_t len, bool last)
 	return (size_t)(lf + 1 - src);
 }
 
+/* In any case, ASCII alone: what a locale says has no say here. */
 static bool
-begins_with(const char *src, size_t len, const char *text)
+begins_with(const char *src, size_t len, const char *text, size_t length)
 {
-	size_t n = strlen(text);
+	if (len < length)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		unsigned difference = (unsigned char)(src[i] ^ text[i]);
 
-	return len >= n && strncasecmp(src, text, n) == 0;
+		if (difference != 0 &&
+		    (difference != 0x20 || (text[i] | 0x20) < 'a' ||
+		        (text[i] | 0x20) > 'z'))
+			return false;
+	}
+	return true;
 }
 
 static bool
 is_rewritten(const char *src, size_t len)
 {
+	/* most lines begin with another letter */
 	if (memchr("SXCLsxcl", src[0], 8) == NULL)
 		return false;
 	for (size_t i = 0; i < sizeof(rewritten) / sizeof(rewritten[0]); i++) {
-		if (begins_with(src, len, rewritten[i]))
+		if (begins_with(src, len, rewritten[i].text, rewritten[i].length))
 			return true;
 	}
 	return false;
@@ -242,7 +259,7 @@ look_for_signs(struct scan *scan, const char *src, size_t len)
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
 		size_t n = strlen(signs[i].text);
 
-		if (!begins_with(src, len, signs[i].text))
+		if (!begins_with(src, len, signs[i].text, n))
 			continue;
 		if (!signs[i].whole_line || empty_line(src + n, len - n) > 0)
 			scan->signs |= signs[i].sign;
@@ -281,18 +298,41 @@ end_headers(struct scan *scan, const char *src, size_t len, size_t empty, bool l
 	}
 }
 
-static size_t
-in_header_line(struct scan *scan, const char *src, size_t len, bool last)
+/* Takes len octets of header lines, all of which readers rewrite, or none. */
+static void
+take_headers(struct scan *scan, bool skipped, const char *src, size_t len)
 {
-	const char *lf = memchr(src, '\n', len);
-	size_t taken = lf != NULL ? (size_t)(lf + 1 - src) : len;
+	if (!skipped)
+		hash_header(scan->hash, src, len);
+}
 
-	(void)last;
-	wire_count(&scan->wire, src, taken);
-	if (!scan->skipped)
-		hash_header(scan->hash, src, taken);
-	scan->state = lf != NULL ? AT_HEADER_LINE : IN_HEADER_LINE;
-	return taken;
+/* Takes what can be judged of the header lines before the next empty one. */
+static size_t
+in_headers(struct scan *scan, const char *src, size_t len, bool last)
+{
+	size_t at = 0, run = 0;
+	uint64_t bare = 0;
+
+	while (at < len) {
+		const bool skipped = scan->skipped;
+		const char *lf;
+
+		if (scan->state == AT_HEADER_LINE &&
+		    (empty_line(src + at, len - at) > 0 ||
+		        !judge_header_line(scan, src + at, len - at, last)))
+			break;
+		if (scan->skipped != skipped) {
+			take_headers(scan, skipped, src + run, at - run);
+			run = at;
+		}
+		lf = memchr(src + at, '\n', len - at);
+		scan->state = lf != NULL ? AT_HEADER_LINE : IN_HEADER_LINE;
+		at = lf != NULL ? (size_t)(lf + 1 - src) : len;
+		bare += lf != NULL && lf > src && lf[-1] != '\r';
+	}
+	take_headers(scan, scan->skipped, src + run, at - run);
+	wire_count_lines(&scan->wire, src, at, bare);
+	return at;
 }
 
 static size_t
@@ -302,33 +342,7 @@ at_header_line(struct scan *scan, const char *src, size_t len, bool last)
 
 	if (empty > 0)
 		return end_headers(scan, src, len, empty, last);
-	if (!judge_header_line(scan, src, len, last))
-		return 0;
-	return in_header_line(scan, src, len, last);
-}
-
-/* Where the first "F" behind an LF stands at or after from; len if nowhere. */
-static size_t
-find_candidate(const char *src, size_t len, size_t from)
-{
-	size_t i = from;
-
-	while (i + 64 <= len) {
-		unsigned char any = 0;
-
-		for (size_t j = 0; j < 64; j++) {
-			any |= (unsigned char)((src[i + j] == 'F') &
-			                       (src[i + j - 1] == '\n'));
-		}
-		if (any != 0)
-			break;
-		i += 64;
-	}
-	for (; i < len; i++) {
-		if (src[i] == 'F' && src[i - 1] == '\n')
-			return i;
-	}
-	return len;
+	return in_headers(scan, src, len, last);
 }
 
 /*
@@ -359,56 +373,68 @@ undecided(const char *src, size_t len, bool line_start)
 	return src[len - 1] == '\r' && at_line ? 1 : 0;
 }
 
-/* Takes len octets of the body. */
+/*
+ * Takes len octets of the body out of src; bare: what find() of lines.h counted
+ * in src[1..end), and what is behind len is an empty line.
+ */
 static size_t
-take_body(struct scan *scan, const char *src, size_t len)
+take_body(struct scan *scan, const char *src, size_t len, size_t end, uint64_t bare)
 {
+	if (end - len == 1 && len > 0 && src[len] == '\n')
+		bare--;
 	if (len > 0) {
-		wire_count(&scan->wire, src, len);
+		wire_count_lines(&scan->wire, src, len, bare);
 		hash_body(scan->hash, src, len);
 		scan->line_start = src[len - 1] == '\n';
 	}
 	return len;
 }
 
+/* The body to the end of src, but for what may be an empty line. */
 static size_t
-in_body(struct scan *scan, const char *src, size_t len, bool last)
+take_rest(struct scan *scan, const char *src, size_t len, uint64_t bare, bool last)
 {
-	bool line_start = scan->line_start;
-	size_t i = 1, empty, rest;
+	size_t rest = undecided(src, len, scan->line_start);
 
-	while ((i = find_candidate(src, len, i)) < len) {
-		empty = empty_line_before(src, i, line_start);
-		if (empty > 0) {
-			enum from_verdict verdict =
-			    from_line(src + i, len - i, last);
-
-			if (verdict != FROM_NO)
-				take_body(scan, src, i - empty);
-			if (verdict == FROM_YES)
-				return i - empty +
-				       cut_here(scan, scan->at + i - empty, empty);
-			if (verdict == FROM_UNDECIDED)
-				return i - empty;
-		}
-		i++;
-	}
-	rest = undecided(src, len, line_start);
 	if (!last)
-		return take_body(scan, src, len - rest);
+		return take_body(scan, src, len - rest, len, bare);
 	if (rest > 0 && src[len - 1] != '\n')
 		rest = 0;
-	take_body(scan, src, len - rest);
+	take_body(scan, src, len - rest, len, bare);
 	if (rest > 0)
 		cut_here(scan, scan->at + len - rest, rest);
 	return len;
+}
+
+static size_t
+in_body(struct scan *scan, const char *src, size_t len, bool last)
+{
+	const struct lines_path *path = lines_path();
+	uint64_t bare = 0;
+	size_t i = 0, empty;
+
+	while ((i += path->find(src + i, len - i, &bare)) < len) {
+		enum from_verdict verdict = FROM_NO;
+
+		empty = empty_line_before(src, i, scan->line_start);
+		if (empty > 0)
+			verdict = from_line(src + i, len - i, last);
+		if (verdict == FROM_NO)
+			continue;
+		take_body(scan, src, i - empty, i, bare);
+		if (verdict == FROM_YES)
+			return i - empty +
+			       cut_here(scan, scan->at + i - empty, empty);
+		return i - empty;
+	}
+	return take_rest(scan, src, len, bare, last);
 }
 
 static size_t (*const takers[STATES])(struct scan *, const char *, size_t, bool) = {
     [AT_START] = at_start,
     [IN_FROM_LINE] = in_from_line,
     [AT_HEADER_LINE] = at_header_line,
-    [IN_HEADER_LINE] = in_header_line,
+    [IN_HEADER_LINE] = in_headers,
     [IN_BODY] = in_body,
 };
 

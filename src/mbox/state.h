@@ -81,8 +81,8 @@ enum md_error survey(struct maildrop *md);
 enum md_error verify_prepare(struct maildrop *md);
 
 /* Scans [from, to). MD_CHANGED: the file ends before. */
-enum md_error verify_scan(
-    struct maildrop *md, uint64_t from, uint64_t to, const struct scan_sink *sink);
+enum md_error verify_scan(struct maildrop *md, uint64_t from, uint64_t to,
+    const struct scan_sink *sink);
 
 /* Feeds [from, to) to the scanner. MD_CHANGED: the file ends before. */
 enum md_error verify_feed(struct maildrop *md, uint64_t from, uint64_t to);
@@ -106,7 +106,7 @@ bool verify_is_known(const struct maildrop *md, uint32_t index);
 enum md_error verify_distrust(struct maildrop *md);
 
 /* update.c: finishes an interrupted UPDATE; both locks are held. */
-enum md_error update_recover(
-    struct md_fds *fds, const struct md_host *host, enum md_recovery *recoveryp);
+enum md_error update_recover(struct md_fds *fds, const struct md_host *host,
+    enum md_recovery *recoveryp);
 
 #endif

@@ -109,7 +109,8 @@ scan_tail(struct maildrop *md)
 		md->facts.unsure = first;
 	md->stats.scan = MD_SCAN_TAIL;
 	md->facts.trusted = true;
-	index_save(md->fds.index, table, &md->facts, first);
+	index_save(
+	    md->fds.index, table, &md->facts, md->facts.announced ? 0 : first);
 	return MD_OK;
 }
 
@@ -144,7 +145,7 @@ static void
 adopt(struct maildrop *md)
 {
 	md->sure_from = md->facts.unsure;
-	for (uint32_t i = 0; i < md->table.count; i++)
+	for (uint32_t i = 0; md->facts.announced && i < md->table.count; i++)
 		md->table.messages[i].flags &= ~MESSAGE_GOING;
 }
 

@@ -6,8 +6,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define FIRST_ROOM 16
+#define HUGE_PAGE ((size_t)2 * 1024 * 1024)
 
 uint64_t
 table_next(const struct table *table, uint32_t index)
@@ -23,6 +25,34 @@ table_end(const struct table *table, uint32_t index)
 	       (table->messages[index].flags & MESSAGE_SEPARATOR);
 }
 
+/* Huge pages for what fills them. Without them it only takes longer. */
+static void
+advise(const void *memory, size_t size)
+{
+	const size_t skip = -(uintptr_t)memory % HUGE_PAGE;
+
+	if (size >= skip + HUGE_PAGE)
+		(void)madvise((char *)(uintptr_t)memory + skip,
+		    (size - skip) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+}
+
+enum md_error
+table_reserve(struct table *table, uint32_t room)
+{
+	const size_t size = room * sizeof(*table->messages);
+
+	if (size < HUGE_PAGE)
+		table->messages = malloc(size);
+	else
+		table->messages = aligned_alloc(HUGE_PAGE,
+		    (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+	if (table->messages == NULL)
+		return MD_NO_MEMORY;
+	advise(table->messages, size);
+	table->room = room;
+	return MD_OK;
+}
+
 static enum md_error
 grow(struct table *table)
 {
@@ -34,6 +64,7 @@ grow(struct table *table)
 	more = reallocarray(table->messages, room, sizeof(*more));
 	if (more == NULL)
 		return MD_NO_MEMORY;
+	advise(more, room * sizeof(*more));
 	table->messages = more;
 	table->room = (uint32_t)room;
 	return MD_OK;
@@ -56,12 +87,13 @@ table_add(struct table *table, const struct scan_message *found)
 	memcpy(message->header, found->header, HASH_SIZE);
 	memcpy(message->body, found->body, HASH_SIZE);
 	table->end = found->next;
+	table->octets += found->octets;
 	return MD_OK;
 }
 
 bool
-table_is(
-    const struct table *table, uint32_t index, const struct scan_message *found)
+table_is(const struct table *table, uint32_t index,
+    const struct scan_message *found)
 {
 	const struct message *message = &table->messages[index];
 

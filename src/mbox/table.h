@@ -42,6 +42,7 @@ struct table {
 	struct message *messages;
 	uint32_t count, room;
 	uint64_t end;
+	uint64_t octets; /* of all messages, in wire form */
 	struct message *gone;
 	uint32_t gone_count;
 };
@@ -59,11 +60,17 @@ uint64_t table_end(const struct table *table, uint32_t index);
 enum md_error table_add(struct table *table, const struct scan_message *found);
 
 /* Whether the message is what the scanner found, octet for octet. */
-bool table_is(
-    const struct table *table, uint32_t index, const struct scan_message *found);
+bool table_is(const struct table *table, uint32_t index,
+    const struct scan_message *found);
 
 /* Whether two messages have the same octets, as far as the hashes tell. */
 bool table_same_kind(const struct message *a, const struct message *b);
+
+/*
+ * Makes room for so many messages in an empty table. Much of what a login to
+ * a large maildrop costs is memory that is touched for the first time.
+ */
+enum md_error table_reserve(struct table *table, uint32_t room);
 
 /* Frees what the table points to and makes it empty. */
 void table_clear(struct table *table);

@@ -17,9 +17,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "disk.h"
+#include "xxh.h"
 
 #define NO_MESSAGE UINT32_MAX
 
@@ -39,9 +39,17 @@ struct slot {
 struct kinds {
 	const struct message *messages;
 	struct slot *slots;
+	uint32_t *slot_of; /* of the messages that are lined up */
 	size_t mask;
 	uint64_t seed; /* so that no stranger can aim many kinds at one slot */
 };
+
+static void
+kinds_clear(struct kinds *kinds)
+{
+	free(kinds->slots);
+	free(kinds->slot_of);
+}
 
 static enum md_error
 kinds_init(struct kinds *kinds, const struct message *messages, size_t count)
@@ -54,8 +62,11 @@ kinds_init(struct kinds *kinds, const struct message *messages, size_t count)
 	kinds->mask = size - 1;
 	kinds->seed = (uint64_t)disk_clock() ^ (uintptr_t)messages;
 	kinds->slots = calloc(size, sizeof(*kinds->slots));
-	if (kinds->slots == NULL)
+	kinds->slot_of = calloc(count + 1, sizeof(*kinds->slot_of));
+	if (kinds->slots == NULL || kinds->slot_of == NULL) {
+		kinds_clear(kinds);
 		return MD_NO_MEMORY;
+	}
 	for (size_t i = 0; i < size; i++)
 		kinds->slots[i].head = NO_MESSAGE;
 	return MD_OK;
@@ -116,6 +127,7 @@ line_up(struct kinds *kinds, struct table *table, uint32_t first)
 	for (uint32_t i = table->count; i-- > first;) {
 		struct slot *slot = kinds_find(kinds, &table->messages[i]);
 
+		kinds->slot_of[i - first] = (uint32_t)(slot - kinds->slots);
 		table->messages[i].epoch = slot->head;
 		slot->head = i;
 		slot->waiting = true;
@@ -188,13 +200,13 @@ static void
 give_rest(const struct kinds *kinds, struct table *table, uint32_t first)
 {
 	for (uint32_t i = first; i < table->count; i++) {
-		struct slot *slot = kinds_find(kinds, &table->messages[i]);
+		struct slot *slot = &kinds->slots[kinds->slot_of[i - first]];
 
 		if (slot->waiting && slot->head == i)
 			give(table, slot, slot->unused++);
 	}
 	for (uint32_t i = first; i < table->count; i++) {
-		const struct slot *slot = kinds_find(kinds, &table->messages[i]);
+		const struct slot *slot = &kinds->slots[kinds->slot_of[i - first]];
 
 		table->messages[i].used = slot->unused - 1;
 	}
@@ -219,7 +231,7 @@ uidl_assign(struct table *table, uint32_t first, const struct table *remembered,
 		*freshp -= give_remembered(&kinds, table, remembered, lastp);
 	}
 	give_rest(&kinds, table, first);
-	free(kinds.slots);
+	kinds_clear(&kinds);
 	return MD_OK;
 }
 
@@ -310,6 +322,6 @@ uidl_retire(struct table *table)
 	}
 	hand_over(&kinds, table);
 	error = bury(&kinds, table);
-	free(kinds.slots);
+	kinds_clear(&kinds);
 	return error;
 }

@@ -101,9 +101,9 @@ spans_to_keep(const struct maildrop *md, uint32_t first, size_t *countp)
 		for (end = i; end < count && !is_going(md, end);)
 			end++;
 		if (end > i)
-			keep[n++] =
-			    (struct span){(off_t)md->table.messages[i].start,
-			        (off_t)table_next(&md->table, end - 1)};
+			keep[n++] = (struct span){
+			    (off_t)md->table.messages[i].start,
+			    (off_t)table_next(&md->table, end - 1)};
 		else
 			end++;
 	}
@@ -176,6 +176,7 @@ compact(struct maildrop *md)
 		next = i + 1 < count ? table->messages[i + 1].start : end;
 		if ((message.flags & MESSAGE_DELETED) != 0) {
 			gone += next - message.start;
+			table->octets -= message.octets;
 			continue;
 		}
 		message.start -= gone;
@@ -269,8 +270,8 @@ maildrop_update(struct maildrop *md, uint32_t *removedp)
 }
 
 enum md_error
-update_recover(
-    struct md_fds *fds, const struct md_host *host, enum md_recovery *recoveryp)
+update_recover(struct md_fds *fds, const struct md_host *host,
+    enum md_recovery *recoveryp)
 {
 	struct disk_stat journal;
 	enum md_error error;

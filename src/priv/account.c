@@ -40,8 +40,8 @@ list_groups(const struct account *account, struct identity *theirs)
 			return -1;
 		theirs->groups = groups;
 		theirs->count = count;
-		if (getgrouplist(
-		        account->login, account->gid, groups, &theirs->count) != -1)
+		if (getgrouplist(account->login, account->gid, groups,
+		        &theirs->count) != -1)
 			return 0;
 		count = theirs->count > count ? theirs->count : count * 2;
 	}

@@ -102,8 +102,8 @@ enum auth_result
 attempt_proof(struct monitor *monitor, const struct ipc_proof *proof)
 {
 	const struct auth_proof given = {&monitor->challenge, proof};
-	struct auth_request request = {
-	    .mech = kind_of(monitor->mech), .proof = &given};
+	struct auth_request request = {.mech = kind_of(monitor->mech),
+	    .proof = &given};
 
 	strlcpy(request.user, monitor->user, sizeof(request.user));
 	return ask(monitor, &request);

@@ -10,14 +10,14 @@
 #include "requests.h"
 
 /* A password, an APOP digest, or a name that the client's certificate holds. */
-enum auth_result
-attempt_login(struct monitor *monitor, const struct ipc_login *login);
+enum auth_result attempt_login(struct monitor *monitor,
+    const struct ipc_login *login);
 
 /* SCRAM for monitor->user; false: no challenge is to be had. */
 bool attempt_challenge(struct monitor *monitor, struct ipc_challenge *challenge);
 
 /* The answer of monitor->user to monitor->challenge. */
-enum auth_result
-attempt_proof(struct monitor *monitor, const struct ipc_proof *proof);
+enum auth_result attempt_proof(struct monitor *monitor,
+    const struct ipc_proof *proof);
 
 #endif

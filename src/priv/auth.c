@@ -102,8 +102,8 @@ ask_in_order(const struct config *config, const struct auth_request *request,
 			break;
 		backend = find_backend(list, len);
 		if (backend == NULL) {
-			log_error(
-			    "auth.backends: no back end \"%.*s\"", (int)len, list);
+			log_error("auth.backends: no back end \"%.*s\"", (int)len,
+			    list);
 			return AUTH_TROUBLE;
 		}
 		result = backend->check(config, request, verdict);

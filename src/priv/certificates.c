@@ -96,9 +96,9 @@ choose_pair(SSL *ssl, int *alert, void *arg)
 static void
 fix_defaults(SSL_CTX *ctx, const struct config *config)
 {
-	SSL_CTX_set_min_proto_version(
-	    ctx, config->tls.min_protocol == PROTOCOL_TLS13 ? TLS1_3_VERSION
-	                                                    : TLS1_2_VERSION);
+	SSL_CTX_set_min_proto_version(ctx,
+	    config->tls.min_protocol == PROTOCOL_TLS13 ? TLS1_3_VERSION
+	                                               : TLS1_2_VERSION);
 	SSL_CTX_set_options(ctx,
 	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
 	        SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_CLEANSE_PLAINTEXT);
@@ -190,12 +190,12 @@ use_key(SSL_CTX *ctx, const char *path)
 		    "passphrase",
 		    path);
 	else if (key == NULL)
-		log_error(
-		    "tls.private_key: %s: no key in PEM form: %s", path, reason());
+		log_error("tls.private_key: %s: no key in PEM form: %s", path,
+		    reason());
 	else if (SSL_CTX_use_PrivateKey(ctx, key) != 1 ||
 	         SSL_CTX_check_private_key(ctx) != 1)
-		log_error(
-		    "tls.private_key: %s does not match its certificate", path);
+		log_error("tls.private_key: %s does not match its certificate",
+		    path);
 	else
 		done = 0;
 	EVP_PKEY_free(key);
@@ -214,8 +214,8 @@ tell_days(const char *path, X509 *leaf)
 	if (days < 0 || seconds < 0)
 		log_warning("tls.certificate: %s has expired", path);
 	else if (days < WARN_DAYS)
-		log_warning(
-		    "tls.certificate: %s ends in %d days; renew it", path, days);
+		log_warning("tls.certificate: %s ends in %d days; renew it", path,
+		    days);
 	else
 		log_info("tls.certificate: %s is good for %d days", path, days);
 }

@@ -114,8 +114,8 @@ scram_credential_matches(const char *text, const struct auth_request *request)
 
 /* The keys of a password, by the salt that the client was given. */
 static bool
-plain_keys(
-    const char *text, const struct auth_request *request, struct scram_keys *keys)
+plain_keys(const char *text, const struct auth_request *request,
+    struct scram_keys *keys)
 {
 	const struct ipc_challenge *challenge = request->proof->challenge;
 
@@ -123,8 +123,8 @@ plain_keys(
 }
 
 static bool
-stored_keys(
-    const char *text, const struct auth_request *request, struct scram_keys *keys)
+stored_keys(const char *text, const struct auth_request *request,
+    struct scram_keys *keys)
 {
 	(void)request;
 	return scram_parse(text, keys) == NULL;
@@ -218,8 +218,8 @@ credential_matches(const struct credential *credential,
 	if (request->mech == IPC_MECH_EXTERNAL)
 		return true;
 	if (request->mech == IPC_MECH_SCRAM)
-		return proof_matches(
-		    credential->scheme, credential->text, request, signature);
+		return proof_matches(credential->scheme, credential->text, request,
+		    signature);
 	return credential->scheme->matches(credential->text, request);
 }
 

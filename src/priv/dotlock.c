@@ -56,8 +56,8 @@ static void
 fill(int fd, const struct names *names)
 {
 	char text[HOST_NAME_MAX + 32];
-	int len =
-	    snprintf(text, sizeof(text), "%d %s\n", (int)getpid(), names->host);
+	int len = snprintf(text, sizeof(text), "%d %s\n", (int)getpid(),
+	    names->host);
 
 	/* on a full disk an empty one will do, half a pid will not */
 	if (pwrite(fd, text, (size_t)len, 0) != len && ftruncate(fd, 0) == -1)
@@ -88,9 +88,38 @@ create(struct opening *o, const struct names *names)
 static void
 note_of(struct note *note, const struct names *names, const struct stat *st)
 {
-	*note = (struct note){
-	    .inode = st->st_ino, .mtime = st->st_mtim, .pid = getpid()};
+	*note = (struct note){.inode = st->st_ino,
+	    .mtime = st->st_mtim,
+	    .pid = getpid()};
 	strlcpy(note->name, names->lock, sizeof(note->name));
+}
+
+/*
+ * One file system keeps note and dotlock in their order through a power cut.
+ * Two are kept in order by a sync of each step.
+ */
+static bool
+on_one_disk(const struct opening *o)
+{
+	struct stat folder, state;
+
+	return fstat(o->folder, &folder) == 0 && fstat(o->state, &state) == 0 &&
+	       folder.st_dev == state.st_dev;
+}
+
+/* The dotlock is gone. As root, who may read every folder to sync it. */
+static void
+end_note(const struct opening *o)
+{
+	int fd = -1;
+
+	if (!on_one_disk(o))
+		fd = openat(o->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd != -1) {
+		(void)fsync(fd);
+		close(fd);
+	}
+	note_clear(o->state);
 }
 
 static void
@@ -99,7 +128,8 @@ note_down(const struct opening *o, const struct names *names, const struct stat 
 	struct note note;
 
 	note_of(&note, names, st);
-	if (note_write(o->state, &note) == -1)
+	if (note_write(o->state, &note) == -1 ||
+	    (!on_one_disk(o) && fsync(o->state) == -1))
 		log_warning("maildrop %s: its dotlock cannot be noted: %s", o->path,
 		    strerror(errno));
 }
@@ -109,8 +139,8 @@ note_down(const struct opening *o, const struct names *names, const struct stat 
  * can be lost: the file that stands there decides.
  */
 static bool
-give_name(
-    const struct opening *o, const struct names *names, const struct stat *mine)
+give_name(const struct opening *o, const struct names *names,
+    const struct stat *mine)
 {
 	struct stat st;
 	int saved;
@@ -131,8 +161,8 @@ give_name(
 static bool
 is_refusal(int error)
 {
-	static const int refusals[] = {
-	    EACCES, EPERM, EROFS, ENOSPC, EDQUOT, ENAMETOOLONG, EEXIST, EISDIR};
+	static const int refusals[] = {EACCES, EPERM, EROFS, ENOSPC, EDQUOT,
+	    ENAMETOOLONG, EEXIST, EISDIR};
 
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		if (error == refusals[i])
@@ -371,7 +401,7 @@ dotlock_remove(struct opening *opening)
 		log_warning("maildrop %s: its dotlock cannot be removed: %s",
 		    opening->path, strerror(errno));
 	else
-		note_clear(opening->state);
+		end_note(opening);
 	opening->dotlock = (struct stat){.st_ino = 0};
 }
 
@@ -399,8 +429,8 @@ clear_noted(struct opening *o, const struct names *names, const struct note *not
 		return owner == DOTLOCK_ANOTHERS;
 	if (!dotlock_break(o, names, &seen))
 		return false;
-	log_warning(
-	    "maildrop %s: removed the dotlock of a session that died", o->path);
+	log_warning("maildrop %s: removed the dotlock of a session that died",
+	    o->path);
 	return true;
 }
 
@@ -417,5 +447,5 @@ dotlock_clear(struct opening *opening)
 	done = clear_noted(opening, &names, &note);
 	account_leave(&opening->own);
 	if (done)
-		note_clear(opening->state);
+		end_note(opening);
 }

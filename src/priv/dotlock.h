@@ -36,16 +36,16 @@ bool dotlock_look(const struct opening *opening, const char *name, struct stat *
 bool dotlock_as_mail(struct opening *opening);
 
 /* Removes the dotlock that was examined, and no other. Whether it did. */
-bool dotlock_break(
-    struct opening *opening, const struct names *names, const struct stat *seen);
+bool dotlock_break(struct opening *opening, const struct names *names,
+    const struct stat *seen);
 
 /*
  * Breaks another program's, if it is a plain file, older than 5 minutes by
  * the time of our own new file, not of a live process of this host, and did
  * not change meanwhile. Whether it did; logged.
  */
-bool dotlock_break_stale(
-    struct opening *opening, const struct names *names, const struct stat *mine);
+bool dotlock_break_stale(struct opening *opening, const struct names *names,
+    const struct stat *mine);
 
 enum dotlock_owner {
 	DOTLOCK_OURS,

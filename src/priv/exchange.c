@@ -127,8 +127,8 @@ load_key(const char *path, unsigned char key[IPC_KEY_SIZE])
 }
 
 int
-exchange_made_up_salt(
-    const struct config *config, const char *name, char salt[IPC_SALT_SIZE])
+exchange_made_up_salt(const struct config *config, const char *name,
+    char salt[IPC_SALT_SIZE])
 {
 	unsigned char key[IPC_KEY_SIZE], made[IPC_KEY_SIZE];
 	int result = -1;

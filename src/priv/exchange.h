@@ -21,7 +21,7 @@ bool exchange_proves(const struct scram_keys *keys, const struct auth_proof *pro
  * and looking like any other. It is made of the name and a key that is kept
  * in server.state_dir, made at its first use. 0, or -1 with the reason logged.
  */
-int exchange_made_up_salt(
-    const struct config *config, const char *name, char salt[IPC_SALT_SIZE]);
+int exchange_made_up_salt(const struct config *config, const char *name,
+    char salt[IPC_SALT_SIZE]);
 
 #endif

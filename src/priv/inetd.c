@@ -30,8 +30,8 @@ describe(struct monitor_setup *setup, struct peer *peer)
 		from.ss_family = AF_UNSPEC;
 	peer_describe(&from, peer);
 	setup->local = peer->local;
-	setup->proxy =
-	    network_list_holds(setup->config->listen.proxy_networks, peer->ip);
+	setup->proxy = network_list_holds(setup->config->listen.proxy_networks,
+	    peer->ip);
 	strlcpy(setup->address, peer->address, sizeof(setup->address));
 }
 
@@ -65,8 +65,10 @@ move_client(struct monitor_setup *setup, bool keep_stderr)
 int
 inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls)
 {
-	struct monitor_setup setup = {
-	    .config = config, .sandbox = sandbox, .life = -1, .tls_now = tls};
+	struct monitor_setup setup = {.config = config,
+	    .sandbox = sandbox,
+	    .life = -1,
+	    .tls_now = tls};
 	struct peer peer;
 
 	if (service_folders(config) == -1)
@@ -85,7 +87,7 @@ inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls)
 	if (setup.client_in == setup.client_out)
 		peer_tune(setup.client_in);
 	setup.apop = users_offer_apop(config->auth.users_file);
-	setup.scram =
-	    auth_users_alone(config) && users_offer_scram(config->auth.users_file);
+	setup.scram = auth_users_alone(config) &&
+	              users_offer_scram(config->auth.users_file);
 	return monitor_run(&setup);
 }

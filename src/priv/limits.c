@@ -32,8 +32,8 @@ kick(struct row *row)
 }
 
 bool
-limits_admit(
-    const struct config *config, struct table *table, const struct peer *peer)
+limits_admit(const struct config *config, struct table *table,
+    const struct peer *peer)
 {
 	unsigned char source[NETWORK_OCTETS];
 	struct row *oldest;

@@ -16,8 +16,8 @@
  * session.max_per_address (loopback and proxies are exempt), the new one is refused with a
  * line that names the limit, and closed.
  */
-bool limits_admit(
-    const struct config *config, struct table *table, const struct peer *peer);
+bool limits_admit(const struct config *config, struct table *table,
+    const struct peer *peer);
 
 /* Sends one -ERR line without waiting, logs it, closes the connection. */
 void limits_refuse(const struct peer *peer, const char *text);

@@ -154,8 +154,8 @@ accept_some(struct listener *listener, int fd, bool tls)
 
 	for (int i = 0; i < ACCEPT_BURST; i++) {
 		length = sizeof(from);
-		client =
-		    accept4(fd, (struct sockaddr *)&from, &length, SOCK_CLOEXEC);
+		client = accept4(fd, (struct sockaddr *)&from, &length,
+		    SOCK_CLOEXEC);
 		if (client == -1 && (errno == EMFILE || errno == ENFILE ||
 		                        errno == ENOBUFS || errno == ENOMEM)) {
 			log_warning("cannot accept: %s", strerror(errno));
@@ -227,14 +227,14 @@ static void
 tick(struct listener *listener)
 {
 	uint64_t now = clock_now();
-	uint64_t limit =
-	    LOGIN_LIMIT_MS + listener->serving.config->maildrop.lock_wait_ms;
+	uint64_t limit = LOGIN_LIMIT_MS +
+	                 listener->serving.config->maildrop.lock_wait_ms;
 
 	listener->next_tick = now + TICK_MS;
 	for (size_t i = 0; i < listener->table->count; i++) {
 		struct row *row = &listener->table->rows[i];
-		bool hangs =
-		    row->phase == ROW_LOGIN && now > row->login_since + limit;
+		bool hangs = row->phase == ROW_LOGIN &&
+		             now > row->login_since + limit;
 
 		if (row->pid == 0)
 			continue;
@@ -309,8 +309,8 @@ step(struct listener *listener)
 
 	fds[0] = (struct pollfd){.fd = listener->signals, .events = POLLIN};
 	for (size_t i = 0; i < count; i++)
-		fds[i + 1] = (struct pollfd){
-		    .fd = listener->serving.sockets.fds[i], .events = POLLIN};
+		fds[i + 1] = (struct pollfd){.fd = listener->serving.sockets.fds[i],
+		    .events = POLLIN};
 	if (now < listener->pause_until) {
 		count = 0;
 		if (listener->pause_until < deadline)
@@ -354,7 +354,9 @@ prepare(struct listener *listener, struct config *config)
 	size_t rows = config->session.max + config->session.max / 8 + 16;
 	int code;
 
-	account_warm();
+	/* each module costs every later fork a little: only where names are asked for */
+	if (strstr(config->auth.backends, "pam") != NULL)
+		account_warm();
 	if (service_folders(config) == -1)
 		return EX_CANTCREAT;
 	code = serving_start(&listener->serving, config);
@@ -397,7 +399,9 @@ listener_run(struct config *config, const struct sandbox *sandbox,
     const struct server_options *options)
 {
 	struct listener listener = {
-	    .sandbox = sandbox, .options = options, .life = {-1, -1}
+	    .sandbox = sandbox,
+	    .options = options,
+	    .life = {-1, -1}
         };
 	int code = prepare(&listener, config);
 

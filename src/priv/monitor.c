@@ -135,8 +135,8 @@ become_session(const struct monitor *monitor, int pair)
 {
 	const struct monitor_setup *setup = monitor->setup;
 	const bool socket = setup->client_in == setup->client_out;
-	const int wanted[] = {
-	    setup->client_in, socket ? -1 : setup->client_out, pair};
+	const int wanted[] = {setup->client_in, socket ? -1 : setup->client_out,
+	    pair};
 	struct session_setup session;
 
 	describe_session(monitor, &session);
@@ -384,8 +384,8 @@ reopen_patiently(struct monitor *monitor, const char *state_name)
 	enum opening_result result;
 
 	for (;;) {
-		result = opening_reopen(
-		    config, state_name, monitor->sid, &monitor->opening);
+		result = opening_reopen(config, state_name, monitor->sid,
+		    &monitor->opening);
 		monitor->opened = true;
 		if (result != OPENING_IN_USE || clock_now() >= deadline)
 			return result;

@@ -4,7 +4,8 @@
  *
  * A link, because it comes into being whole, and because file systems bring
  * such changes to the disk in their order: a power cut that left the dotlock
- * left the note too, without a sync at every login.
+ * left the note too, without a sync at every login. Only where the mail lies on
+ * another file system dotlock.c syncs.
  */
 #include "note.h"
 

@@ -23,8 +23,8 @@
 #define FILE_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
 enum opening_result
-opening_fault(
-    struct opening *opening, enum opening_result result, const char *fmt, ...)
+opening_fault(struct opening *opening, enum opening_result result, const char *fmt,
+    ...)
 {
 	va_list ap;
 
@@ -101,8 +101,8 @@ open_folder(struct opening *o)
 	o->folder = open(o->folder_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	o->denied = o->folder == -1 && errno == EACCES;
 	if (o->folder == -1)
-		return opening_fault(
-		    o, refusal(errno), "its folder: %s", strerror(errno));
+		return opening_fault(o, refusal(errno), "its folder: %s",
+		    strerror(errno));
 	return OPENING_OK;
 }
 
@@ -119,14 +119,14 @@ resolve(struct opening *o)
 	if (len <= 0 || (size_t)len >= sizeof(o->folder_path) - 1 ||
 	    fstat(o->folder, &st) == -1 || st.st_nlink == 0 ||
 	    o->folder_path[0] != '/')
-		return opening_fault(
-		    o, OPENING_UNAVAILABLE, "its folder cannot be resolved");
+		return opening_fault(o, OPENING_UNAVAILABLE,
+		    "its folder cannot be resolved");
 	o->folder_path[len] = '\0';
 	if ((size_t)snprintf(o->path, sizeof(o->path), "%s/%s",
 	        len == 1 ? "" : o->folder_path, o->name) >= sizeof(o->path) ||
 	    !printable(o->path))
-		return opening_fault(
-		    o, OPENING_UNSUITABLE, "its resolved path is too long or odd");
+		return opening_fault(o, OPENING_UNSUITABLE,
+		    "its resolved path is too long or odd");
 	return OPENING_OK;
 }
 
@@ -156,8 +156,8 @@ static enum opening_result
 judge(struct opening *o, const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode))
-		return opening_fault(
-		    o, OPENING_UNSUITABLE, "%s", kind(st->st_mode));
+		return opening_fault(o, OPENING_UNSUITABLE, "%s",
+		    kind(st->st_mode));
 	if (st->st_nlink != 1)
 		return opening_fault(o, OPENING_UNSUITABLE, "it has %ju links",
 		    (uintmax_t)st->st_nlink);
@@ -210,8 +210,8 @@ open_mbox(struct opening *o)
 		return result;
 	o->fds.mbox = open_file(o);
 	if (o->fds.mbox == -1 || fstat(o->fds.mbox, &st) == -1)
-		return opening_fault(
-		    o, refusal(errno), "it cannot be opened: %s", strerror(errno));
+		return opening_fault(o, refusal(errno), "it cannot be opened: %s",
+		    strerror(errno));
 	if (over_limit(&st))
 		o->fds.writable = false;
 	return judge(o, &st);

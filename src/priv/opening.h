@@ -70,9 +70,9 @@ enum opening_result opening_reopen(const struct config *config,
 void opening_close(const struct config *config, struct opening *opening);
 
 /* Sets opening->fault and returns result. For the files behind this header. */
-enum opening_result
-opening_fault(struct opening *opening, enum opening_result result, const char *fmt,
-    ...) __attribute__((format(printf, 3, 4)));
+enum opening_result opening_fault(struct opening *opening,
+    enum opening_result result, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /*
  * Makes the dotlock: NAME.lock beside the maildrop, relative to the folder's

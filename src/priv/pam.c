@@ -221,8 +221,8 @@ ask_pam(const struct config *config, const struct auth_request *request,
 	if (code == PAM_SUCCESS)
 		code = set_items(pam, request);
 	if (code == PAM_SUCCESS && request->mech != IPC_MECH_EXTERNAL)
-		code =
-		    pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
+		code = pam_authenticate(pam,
+		    PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
 	if (code == PAM_SUCCESS)
 		code = pam_acct_mgmt(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
 	explicit_bzero(copy.secret, sizeof(copy.secret));

@@ -16,8 +16,8 @@
 #define UNACKNOWLEDGED_MS 120000
 
 void
-peer_source(
-    const unsigned char ip[NETWORK_OCTETS], unsigned char source[NETWORK_OCTETS])
+peer_source(const unsigned char ip[NETWORK_OCTETS],
+    unsigned char source[NETWORK_OCTETS])
 {
 	const struct in6_addr *v6 = (const struct in6_addr *)(const void *)ip;
 

@@ -17,15 +17,15 @@ struct peer {
 	char
 	    address[SESSION_ADDRESS_MAX]; /* printable; "local" without a network */
 	unsigned char ip[NETWORK_OCTETS]; /* all zero without a network */
-	bool local; /* loopback, or no network */
+	bool local;                       /* loopback, or no network */
 };
 
 /* Describes an address as accept(2) or getpeername(2) gives it. */
 void peer_describe(const struct sockaddr_storage *from, struct peer *peer);
 
 /* What max_per_address counts: an IPv4 address, or an IPv6 /64. */
-void peer_source(
-    const unsigned char ip[NETWORK_OCTETS], unsigned char source[NETWORK_OCTETS]);
+void peer_source(const unsigned char ip[NETWORK_OCTETS],
+    unsigned char source[NETWORK_OCTETS]);
 
 /*
  * A client's socket: not blocking, no Nagle delay, keepalive after 60 s, dead

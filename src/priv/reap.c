@@ -44,8 +44,8 @@ list_children(char list[LIST_MAX])
 	ssize_t got = -1;
 	int fd;
 
-	snprintf(
-	    path, sizeof(path), "/proc/self/task/%ld/children", (long)getpid());
+	snprintf(path, sizeof(path), "/proc/self/task/%ld/children",
+	    (long)getpid());
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd != -1) {
 		got = read(fd, list, LIST_MAX - 1);

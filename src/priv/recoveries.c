@@ -30,8 +30,8 @@ recoveries_add(struct recoveries *recoveries, const char *state_name)
 
 	if (recovery == NULL ||
 	    (recovery->state_name = strdup(state_name)) == NULL) {
-		log_error(
-		    "no memory to recover %s now; its next login does", state_name);
+		log_error("no memory to recover %s now; its next login does",
+		    state_name);
 		free(recovery);
 		return;
 	}
@@ -82,8 +82,8 @@ recoveries_reaped(struct recoveries *recoveries, pid_t pid, int status)
 		if (recoveries->running[i] != pid)
 			continue;
 		recoveries->running[i] = 0;
-		recoveries->failed +=
-		    !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+		recoveries->failed += !WIFEXITED(status) ||
+		                      WEXITSTATUS(status) != 0;
 		return true;
 	}
 	return false;

@@ -127,8 +127,9 @@ seconds(const struct monitor *monitor)
 static void
 report_visit(const struct monitor *monitor, const char *reason)
 {
-	(monitor->failures > 0 ? log_info : log_debug)(
-	    "sid=%s ip=%s end=%s failures=%u t=%.1f", monitor->sid,
+	(monitor->failures > 0
+	        ? log_info
+	        : log_debug)("sid=%s ip=%s end=%s failures=%u t=%.1f", monitor->sid,
 	    monitor->address, reason, monitor->failures, seconds(monitor));
 }
 
@@ -193,7 +194,7 @@ report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
 		    "sid=%s ip=%s proto=%s TLS handshake failed reason=%s",
 		    monitor->sid, monitor->address, proto_name(monitor), user);
 	else if (note == IPC_NOTE_FOREIGN)
-		log_info(
-		    "sid=%s ip=%s TLS or another protocol on the plaintext port",
-		    monitor->sid, monitor->address);
+		log_info("sid=%s ip=%s %s %s", monitor->sid, monitor->address, user,
+		    monitor->setup->tls_now ? "inside TLS"
+		                            : "on the plaintext port");
 }

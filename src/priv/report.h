@@ -20,7 +20,7 @@ void report_end(const struct monitor *monitor, const struct ipc_end *end);
 /* A session that died without a word; status is waitpid(2)'s. */
 void report_death(const struct monitor *monitor, int status);
 
-void
-report_note(const struct monitor *monitor, enum ipc_note note, const char *text);
+void report_note(const struct monitor *monitor, enum ipc_note note,
+    const char *text);
 
 #endif

@@ -55,18 +55,18 @@ send_login_reply(struct monitor *monitor, enum ipc_result result)
 	const int given[] = {fds->index, fds->journal, fds->mbox};
 
 	if (result == IPC_RESULT_IN_USE)
-		strlcpy(
-		    reply.holder, monitor->opening.holder, sizeof(reply.holder));
+		strlcpy(reply.holder, monitor->opening.holder,
+		    sizeof(reply.holder));
 	if (result != IPC_RESULT_OK) {
 		(void)ipc_send(monitor->pair, &reply, sizeof(reply), NULL, 0);
 		return;
 	}
-	memcpy(
-	    reply.signature, monitor->verdict.signature, sizeof(reply.signature));
+	memcpy(reply.signature, monitor->verdict.signature,
+	    sizeof(reply.signature));
 	reply.has_mbox = fds->mbox != -1;
 	reply.writable = fds->writable;
-	(void)ipc_send(
-	    monitor->pair, &reply, sizeof(reply), given, 2 + reply.has_mbox);
+	(void)ipc_send(monitor->pair, &reply, sizeof(reply), given,
+	    2 + reply.has_mbox);
 }
 
 /*
@@ -183,8 +183,8 @@ open_maildrop(struct monitor *monitor)
 	enum opening_result result = OPENING_UNSUITABLE;
 	char path[PATH_MAX];
 
-	if (config_expand_path(
-	        template, verdict->name, verdict->home, path, sizeof(path)))
+	if (config_expand_path(template, verdict->name, verdict->home, path,
+	        sizeof(path)))
 		result = open_patiently(monitor, path);
 	else
 		log_error("sid=%s maildrop.path cannot be expanded for this user",
@@ -193,8 +193,8 @@ open_maildrop(struct monitor *monitor)
 		refuse_maildrop(monitor, result);
 		return;
 	}
-	if (!delay_permits(
-	        monitor->opening.state, config->session.login_delay_ms)) {
+	if (!delay_permits(monitor->opening.state,
+	        config->session.login_delay_ms)) {
 		report_refusal(monitor, "delay", "", false);
 		set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
 		send_login_reply(monitor, IPC_RESULT_DELAYED);
@@ -228,8 +228,8 @@ answer_proxy(struct monitor *monitor, const union ipc_message *message)
 	bool admitted = monitor->setup->proxy && !monitor->introduced;
 
 	if (admitted && proxy->known) {
-		network_print(
-		    proxy->address, monitor->address, sizeof(monitor->address));
+		network_print(proxy->address, monitor->address,
+		    sizeof(monitor->address));
 		admitted = admit_source(monitor, proxy->address);
 		if (!admitted)
 			log_info("ip=%s refused: session.max_per_address = %llu",
@@ -360,8 +360,8 @@ answer_note(struct monitor *monitor, const union ipc_message *message)
 	if (message->plain.value == IPC_NOTE_CLEARTEXT ||
 	    message->plain.value == IPC_NOTE_CLEARTEXT_AUTH)
 		monitor->failures++;
-	report_note(
-	    monitor, (enum ipc_note)message->plain.value, message->plain.text);
+	report_note(monitor, (enum ipc_note)message->plain.value,
+	    message->plain.text);
 }
 
 /*

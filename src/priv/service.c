@@ -46,7 +46,7 @@ make_folder(const char *path, const char *key)
 	if (lstat(path, &st) == -1 || !S_ISDIR(st.st_mode) ||
 	    st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
 		log_error("%s: %s must be a folder of uid %u that nobody else can "
-			  "write to",
+		          "write to",
 		    key, path, (unsigned)geteuid());
 		return -1;
 	}
@@ -169,8 +169,8 @@ service_inherited(void)
 	    (pid_t)value != getpid())
 		return 0;
 	if (!text_number(fds, LISTEN_FDS_MAX, &value)) {
-		log_error(
-		    "LISTEN_FDS is not a number up to %d; ignored", LISTEN_FDS_MAX);
+		log_error("LISTEN_FDS is not a number up to %d; ignored",
+		    LISTEN_FDS_MAX);
 		return 0;
 	}
 	count = (int)value;

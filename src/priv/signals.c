@@ -7,20 +7,14 @@
 #include <stddef.h>
 #include <sys/signalfd.h>
 
-static const int ignored[] = {
-    SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE, SIGXFSZ, SIGUSR2, SIGALRM};
-
-static void
-set_all(void (*disposition)(int))
-{
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		(void)signal(ignored[i], disposition);
-}
+static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE, SIGXFSZ,
+    SIGUSR2, SIGALRM};
 
 void
 signals_ignore(void)
 {
-	set_all(SIG_IGN);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
 }
 
 void
@@ -28,7 +22,8 @@ signals_restore(void)
 {
 	sigset_t none;
 
-	set_all(SIG_DFL);
+	for (int number = 1; number < NSIG; number++)
+		(void)signal(number, SIG_DFL);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -7,7 +7,7 @@
 /* Ignores every signal that a person or a terminal could send. */
 void signals_ignore(void);
 
-/* Undoes it, and blocks none: for a child that runs other people's code. */
+/* Every signal as a new program finds it: for a child that runs other people's code. */
 void signals_restore(void);
 
 /* Blocks SIGUSR1 alone and returns a descriptor to read it from; -1: errno. */

@@ -37,8 +37,8 @@ find(const struct sockets *sockets, const struct addrinfo *wanted)
 
 	for (size_t i = 0; sockets != NULL && i < sockets->count; i++) {
 		length = sizeof(bound);
-		if (getsockname(
-		        sockets->fds[i], (struct sockaddr *)&bound, &length) == 0 &&
+		if (getsockname(sockets->fds[i], (struct sockaddr *)&bound,
+		        &length) == 0 &&
 		    length == wanted->ai_addrlen &&
 		    memcmp(&bound, wanted->ai_addr, length) == 0)
 			return sockets->fds[i];
@@ -140,8 +140,8 @@ open_list(const char *addresses, bool tls, const struct sockets *old,
 }
 
 int
-sockets_open(
-    const struct config *config, const struct sockets *old, struct sockets *sockets)
+sockets_open(const struct config *config, const struct sockets *old,
+    struct sockets *sockets)
 {
 	sockets->count = 0;
 	if (open_list(config->listen.pop3, false, old, sockets) == 0 &&

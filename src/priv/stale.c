@@ -164,8 +164,8 @@ dotlock_break(struct opening *o, const struct names *names, const struct stat *s
 }
 
 bool
-dotlock_break_stale(
-    struct opening *o, const struct names *names, const struct stat *mine)
+dotlock_break_stale(struct opening *o, const struct names *names,
+    const struct stat *mine)
 {
 	struct stat seen;
 

@@ -36,8 +36,8 @@ state_name_of(const char *folder, const char *name, char dst[STATE_NAME_SIZE])
 	int len = snprintf(text, sizeof(text), "%s%c%s", folder, '\0', name);
 
 	if ((size_t)len >= sizeof(text) ||
-	    EVP_Digest(
-	        text, (size_t)len, digest, &digest_len, EVP_sha256(), NULL) != 1)
+	    EVP_Digest(text, (size_t)len, digest, &digest_len, EVP_sha256(),
+	        NULL) != 1)
 		return -1;
 	text_hex(dst, digest, digest_len);
 	return 0;
@@ -60,8 +60,8 @@ open_state_dir(const struct config *config, char *why, size_t size)
 	struct stat st;
 
 	if (fd == -1 || fstat(fd, &st) == -1)
-		snprintf(
-		    why, size, "server.state_dir %s: %s", path, strerror(errno));
+		snprintf(why, size, "server.state_dir %s: %s", path,
+		    strerror(errno));
 	else if (st.st_uid != geteuid())
 		snprintf(why, size,
 		    "server.state_dir %s belongs to uid %ju: chown it to uid %ju",
@@ -182,8 +182,8 @@ take_session_lock(struct opening *o)
 		return opening_fault(o, OPENING_UNAVAILABLE,
 		    "its session lock cannot be taken: %s", strerror(errno));
 	holder_read(o->state, o->holder, sizeof(o->holder));
-	return opening_fault(
-	    o, OPENING_IN_USE, "it is held by another session %s", o->holder);
+	return opening_fault(o, OPENING_IN_USE, "it is held by another session %s",
+	    o->holder);
 }
 
 static bool
@@ -207,8 +207,8 @@ settle(int parent, struct opening *o, bool fresh)
 	if (known == -1 && errno != ENOENT && errno != EBADMSG && errno != ELOOP)
 		return -1;
 	if (known == -1 && errno != ENOENT)
-		log_warning(
-		    "maildrop %s: its owner file was damaged, rewritten", o->path);
+		log_warning("maildrop %s: its owner file was damaged, rewritten",
+		    o->path);
 	if (known == 0 && same_owner(&old, &owner) && !fresh)
 		return 0;
 	if (fsync(o->fds.index) == -1 || fsync(o->fds.journal) == -1 ||

@@ -31,8 +31,8 @@ int state_name_of(const char *folder, const char *name, char dst[STATE_NAME_SIZE
  * disk. Sets state, note, fds.index and fds.journal; holder on
  * OPENING_IN_USE; fault else.
  */
-enum opening_result
-state_open(const struct config *config, struct opening *opening);
+enum opening_result state_open(const struct config *config,
+    struct opening *opening);
 
 /* Reads `owner` of a state folder. 0, or -1 with the reason in why. */
 int state_read_owner(const struct config *config, const char *state_name,

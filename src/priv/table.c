@@ -18,8 +18,8 @@ struct table *
 table_make(size_t count)
 {
 	size_t size = sizeof(struct table) + count * sizeof(struct row);
-	struct table *table = mmap(
-	    NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct table *table = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (table == MAP_FAILED)
 		return NULL;
@@ -77,7 +77,7 @@ table_from(const struct table *table, const unsigned char source[16])
 		const struct row *row = &table->rows[i];
 
 		from += row->pid != 0 && row->kicked == 0 && !row->exempt &&
-			memcmp(row->source, source, sizeof(row->source)) == 0;
+		        memcmp(row->source, source, sizeof(row->source)) == 0;
 	}
 	return from;
 }

@@ -57,8 +57,8 @@ fill_account(const struct search *search, const struct users_entry *entry,
 	if (entry->has_uid && entry->has_gid && entry->home[0] != '\0')
 		lookup = SYSTEM_NONE;
 	else if (entry->has_uid || !root)
-		lookup = system_by_uid(
-		    entry->has_uid ? entry->uid : geteuid(), &account);
+		lookup = system_by_uid(entry->has_uid ? entry->uid : geteuid(),
+		    &account);
 	else
 		lookup = system_by_name(entry->name, &account);
 	if (lookup == SYSTEM_FAILED)
@@ -174,8 +174,8 @@ users_challenge(const struct config *config, const struct auth_request *request,
 	    exchange_made_up_salt(config, request->user, verdict->salt) == -1)
 		result = AUTH_TROUBLE;
 	else if (search->matches == 1 && users_parse(&search->line, &entry) == NULL)
-		(void)credential_salt(
-		    &entry.credential, verdict->salt, &verdict->iterations);
+		(void)credential_salt(&entry.credential, verdict->salt,
+		    &verdict->iterations);
 	freezero(search, sizeof(*search));
 	return result;
 }

@@ -86,8 +86,8 @@ take_lines(struct scan *scan)
 	while (wanted &&
 	       (newline = memchr(text, '\n', (size_t)(end - text))) != NULL) {
 		if (!scan->skipping)
-			wanted =
-			    take_line(scan, text, (size_t)(newline - text), true);
+			wanted = take_line(scan, text, (size_t)(newline - text),
+			    true);
 		scan->skipping = false;
 		text = newline + 1;
 	}
@@ -200,8 +200,9 @@ parse_fields(char *const field[FIELDS], struct users_entry *entry)
 {
 	const char *fault;
 
-	*entry = (struct users_entry){
-	    .name = field[0], .home = field[5], .maildrop = field[6]};
+	*entry = (struct users_entry){.name = field[0],
+	    .home = field[5],
+	    .maildrop = field[6]};
 	if (!text_name(entry->name))
 		return "not a name that can log in";
 	fault = credential_parse(field[1], &entry->credential);

@@ -47,9 +47,9 @@ enum users_state {
  * so a caller acts on a line after USERS_READ. *reasonp is a static text, or
  * one of strerror(3), set with USERS_REFUSED.
  */
-enum users_state
-users_scan(const char *path, bool (*visit)(struct users_line *line, void *ctx),
-    void *ctx, const char **reasonp);
+enum users_state users_scan(const char *path,
+    bool (*visit)(struct users_line *line, void *ctx), void *ctx,
+    const char **reasonp);
 
 /* Whether the line's first field is this name, faulty or not. */
 bool users_line_is(const struct users_line *line, const char *name);

@@ -39,8 +39,8 @@ cleartext_allowed(const struct client *client)
 	if (client->stream.channel.tls != NULL)
 		return true;
 	if (rule == CLEARTEXT_AUTO)
-		rule =
-		    client->setup->tls != NULL ? CLEARTEXT_LOCAL : CLEARTEXT_ALWAYS;
+		rule = client->setup->tls != NULL ? CLEARTEXT_LOCAL
+		                                  : CLEARTEXT_ALWAYS;
 	return rule == CLEARTEXT_ALWAYS ||
 	       (rule == CLEARTEXT_LOCAL && client->local);
 }
@@ -65,8 +65,8 @@ run_stls(struct client *client, const struct args *args)
 		                                 ? "no TLS on this server"
 		                                 : "TLS is active already");
 	if (stream_has_input(&client->stream)) {
-		client_refuse(
-		    client, "nothing may follow STLS before TLS is there");
+		client_refuse(client,
+		    "nothing may follow STLS before TLS is there");
 		return client_end(client, IPC_END_ERROR, CLOSE);
 	}
 	client->user[0] = '\0';
@@ -161,8 +161,8 @@ login_permitted(struct client *client, bool answered,
 	if (!answered || reply->result >= IPC_RESULTS)
 		*verdictp = client_end(client, IPC_END_ERROR, DROP);
 	else if (client->link.stop != 0)
-		*verdictp = client_end(
-		    client, (enum ipc_end_reason)client->link.stop, DROP);
+		*verdictp = client_end(client,
+		    (enum ipc_end_reason)client->link.stop, DROP);
 	else if (reply->result != IPC_RESULT_OK)
 		*verdictp = refuse_login(client, reply);
 	else
@@ -171,16 +171,16 @@ login_permitted(struct client *client, bool answered,
 }
 
 enum verdict
-login_with_secret(
-    struct client *client, enum ipc_mech mech, const char *name, const char *secret)
+login_with_secret(struct client *client, enum ipc_mech mech, const char *name,
+    const char *secret)
 {
 	struct ipc_login_reply reply;
 	enum verdict verdict;
 	bool answered;
 
 	stream_flush(&client->stream);
-	answered =
-	    link_login(&client->link, mech, name, secret, &reply, &client->fds);
+	answered = link_login(&client->link, mech, name, secret, &reply,
+	    &client->fds);
 	return login_permitted(client, answered, &reply, &verdict)
 	           ? login_open(client)
 	           : verdict;

@@ -48,8 +48,8 @@ await(const struct channel *channel, int fd, short events, uint64_t deadline)
 
 /* After an attempt that would have waited: waits. */
 static enum channel_result
-await_result(
-    const struct channel *channel, enum io_result result, uint64_t deadline)
+await_result(const struct channel *channel, enum io_result result,
+    uint64_t deadline)
 {
 	switch (result) {
 	case IO_WANT_READ:
@@ -131,8 +131,8 @@ channel_write(struct channel *channel, const void *buf, size_t size,
 }
 
 enum channel_result
-channel_start_tls(
-    struct channel *channel, struct ssl_ctx_st *ctx, uint64_t deadline)
+channel_start_tls(struct channel *channel, struct ssl_ctx_st *ctx,
+    uint64_t deadline)
 {
 	enum channel_result result = CHANNEL_DONE;
 	enum io_result attempt;

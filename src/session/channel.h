@@ -41,8 +41,8 @@ enum channel_result channel_write(struct channel *channel, const void *buf,
     size_t size, uint64_t deadline, size_t *lengthp);
 
 /* Turns to TLS; done when the handshake is. A channel that failed is BROKEN for good. */
-enum channel_result channel_start_tls(
-    struct channel *channel, struct ssl_ctx_st *ctx, uint64_t deadline);
+enum channel_result channel_start_tls(struct channel *channel,
+    struct ssl_ctx_st *ctx, uint64_t deadline);
 
 /* Says goodbye in TLS's way, and ends our direction of a socket. */
 void channel_end(struct channel *channel);

@@ -27,8 +27,8 @@ client_enter(struct client *client, enum state state)
 void
 client_release(struct client *client)
 {
-	const int fds[] = {
-	    client->fds.mbox, client->fds.index, client->fds.journal};
+	const int fds[] = {client->fds.mbox, client->fds.index,
+	    client->fds.journal};
 
 	maildrop_close(client->maildrop);
 	client->maildrop = NULL;

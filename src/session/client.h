@@ -48,8 +48,8 @@ struct client {
 };
 
 /* Ends the session in a way that the log names. Returns verdict. */
-enum verdict
-client_end(struct client *client, enum ipc_end_reason reason, enum verdict verdict);
+enum verdict client_end(struct client *client, enum ipc_end_reason reason,
+    enum verdict verdict);
 
 /* The one function that changes the state. */
 void client_enter(struct client *client, enum state state);

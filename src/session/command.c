@@ -102,8 +102,8 @@ take_message(struct client *client, const char *word, uint32_t *messagep)
 		return false;
 	}
 	if (maildrop_is_deleted(client->maildrop, (uint32_t)number)) {
-		client_say(
-		    client, "-ERR message %u already deleted", (uint32_t)number);
+		client_say(client, "-ERR message %u already deleted",
+		    (uint32_t)number);
 		return false;
 	}
 	*messagep = (uint32_t)number;

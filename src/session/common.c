@@ -39,8 +39,8 @@ put_expire(struct client *client)
 {
 	const char *days = client->setup->config->session.expire;
 
-	stream_format(
-	    &client->stream, " %s", strcmp(days, "never") == 0 ? "NEVER" : days);
+	stream_format(&client->stream, " %s",
+	    strcmp(days, "never") == 0 ? "NEVER" : days);
 }
 
 /* The capabilities, in the order they are listed: and what adds arguments. */
@@ -125,8 +125,8 @@ update(struct client *client)
 	else if (left == 0)
 		client_say(client, "+OK Poplar signing off (maildrop empty)");
 	else
-		client_say(
-		    client, "+OK Poplar signing off (%u messages left)", left);
+		client_say(client, "+OK Poplar signing off (%u messages left)",
+		    left);
 	return CLOSE;
 }
 

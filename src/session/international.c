@@ -18,8 +18,8 @@ run_lang(struct client *client, const struct args *args)
 	if (args->first == NULL) {
 		client_say(client, "+OK languages");
 		for (size_t i = 0; i < language_count; i++)
-			client_say(
-			    client, "%s %s", languages[i].tag, languages[i].name);
+			client_say(client, "%s %s", languages[i].tag,
+			    languages[i].name);
 		stream_put(&client->stream, ".\r\n", 3);
 		return GO_ON;
 	}

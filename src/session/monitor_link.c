@@ -44,8 +44,8 @@ receive(struct monitor_link *link, uint32_t type, union ipc_message *message,
 }
 
 static bool
-send_plain(
-    struct monitor_link *link, enum ipc_type type, uint32_t value, const char *text)
+send_plain(struct monitor_link *link, enum ipc_type type, uint32_t value,
+    const char *text)
 {
 	struct ipc_plain plain = {.type = type, .value = value};
 
@@ -69,8 +69,8 @@ send_login(const struct monitor_link *link, enum ipc_type type, enum ipc_mech me
 }
 
 static bool
-receive_login(
-    struct monitor_link *link, struct ipc_login_reply *reply, struct md_fds *fds)
+receive_login(struct monitor_link *link, struct ipc_login_reply *reply,
+    struct md_fds *fds)
 {
 	union ipc_message message;
 	int got[IPC_FDS_MAX];

@@ -100,8 +100,8 @@ take_block(const unsigned char *octets, size_t length, struct proxy_header *head
 		else if (family == 0x21)
 			memcpy(header->address, block, NETWORK_OCTETS);
 		header->known = family != 0;
-		return check_extensions(
-		    octets, V2_FIXED + blocks[i].length, length);
+		return check_extensions(octets, V2_FIXED + blocks[i].length,
+		    length);
 	}
 	return false;
 }

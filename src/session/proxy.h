@@ -32,7 +32,7 @@ struct proxy_header {
  * again with more, so that a caller need not read past the header. A checksum of version 2 is verified, other extensions are
  * passed over.
  */
-enum proxy_result
-proxy_parse(const char *octets, size_t length, struct proxy_header *header);
+enum proxy_result proxy_parse(const char *octets, size_t length,
+    struct proxy_header *header);
 
 #endif

@@ -162,13 +162,13 @@ add_rows(scmp_filter_ctx filter, const struct row *rows, size_t count)
 
 	for (const struct row *row = rows; row < rows + count; row++) {
 		if (row->compared)
-			error =
-			    seccomp_rule_add(filter, SCMP_ACT_ALLOW, row->call, 1,
-			        (struct scmp_arg_cmp){row->argument, row->how,
-			            row->mask_or_value, row->value});
+			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, row->call,
+			    1,
+			    (struct scmp_arg_cmp){row->argument, row->how,
+			        row->mask_or_value, row->value});
 		else
-			error =
-			    seccomp_rule_add(filter, SCMP_ACT_ALLOW, row->call, 0);
+			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, row->call,
+			    0);
 		if (error != 0)
 			return -1;
 	}
@@ -273,8 +273,8 @@ sandbox_prepare(const struct config *config, struct sandbox *sandbox)
 		}
 		log_warning("no seccomp filters: sessions run without them");
 	}
-	abi = syscall(
-	    SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+	    LANDLOCK_CREATE_RULESET_VERSION);
 	sandbox->landlock_abi = abi > 0 ? (int)abi : 0;
 	if (abi <= 0)
 		log_info("this kernel has no Landlock; sessions run without it");

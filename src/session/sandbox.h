@@ -17,7 +17,7 @@ enum sandbox_role { SANDBOX_SERVE, SANDBOX_RECOVER };
  * death with the monitor, no_new_privs, no writable code, Landlock, seccomp.
  * False: a step failed, and the process must end without reading a byte.
  */
-bool
-sandbox_enter(const struct sandbox *sandbox, enum sandbox_role role, pid_t monitor);
+bool sandbox_enter(const struct sandbox *sandbox, enum sandbox_role role,
+    pid_t monitor);
 
 #endif

@@ -168,8 +168,8 @@ list_mechanisms(struct client *client)
 	stream_format(&client->stream, "+OK\r\n");
 	for (size_t i = 0; i < MECHANISMS; i++) {
 		if (is_offered(client, &mechanisms[i]))
-			stream_format(
-			    &client->stream, "%s\r\n", mechanisms[i].name);
+			stream_format(&client->stream, "%s\r\n",
+			    mechanisms[i].name);
 	}
 	stream_format(&client->stream, ".\r\n");
 	return GO_ON;
@@ -182,8 +182,8 @@ refuse_mechanism(struct client *client, const struct mechanism *mechanism)
 	    !is_configured(client, mechanism))
 		return client_refuse(client, "mechanism is not offered");
 	link_note(&client->link, IPC_NOTE_CLEARTEXT_AUTH, mechanism->name);
-	return client_refuse(
-	    client, "[AUTH] no passwords over this connection; use TLS");
+	return client_refuse(client,
+	    "[AUTH] no passwords over this connection; use TLS");
 }
 
 static const struct mechanism *
@@ -209,8 +209,8 @@ run_auth(struct client *client, const struct args *args)
 		return refuse_mechanism(client, mechanism);
 	client->sasl = calloc(1, sizeof(*client->sasl));
 	if (client->sasl == NULL)
-		return client_refuse(
-		    client, "[SYS/TEMP] no memory left on the server");
+		return client_refuse(client,
+		    "[SYS/TEMP] no memory left on the server");
 	client->sasl->mech = mechanism->mech;
 	client->sasl->next = mechanism->first;
 	if (args->second == NULL)
@@ -224,8 +224,8 @@ run_auth(struct client *client, const struct args *args)
 static enum verdict
 log_in(struct client *client, const char *name, const char *password)
 {
-	enum verdict verdict =
-	    login_with_secret(client, client->sasl->mech, name, password);
+	enum verdict verdict = login_with_secret(client, client->sasl->mech, name,
+	    password);
 
 	sasl_cancel(client);
 	return verdict;
@@ -258,8 +258,8 @@ take_plain(struct client *client, char *data, size_t length)
 		return sasl_refuse(client, sasl_other_name);
 	if (name[0] == '\0' || strlen(name) > NAME_MAX_OCTETS ||
 	    password[0] == '\0' || strlen(password) > NAME_MAX_OCTETS)
-		return sasl_refuse(
-		    client, "name or password is empty or over 255 octets");
+		return sasl_refuse(client,
+		    "name or password is empty or over 255 octets");
 	return log_in(client, name, password);
 }
 

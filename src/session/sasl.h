@@ -48,8 +48,8 @@ void sasl_cancel(struct client *client);
 bool sasl_offers(const struct client *client, enum ipc_mech mech);
 
 /* For mechanisms: a challenge, and who takes the response to it. GO_ON. */
-enum verdict
-sasl_challenge(struct client *client, const char *text, SASL_STEP((*next)));
+enum verdict sasl_challenge(struct client *client, const char *text,
+    SASL_STEP((*next)));
 
 /* The attempt ends with "-ERR text", and the session too if it holds a maildrop. */
 enum verdict sasl_refuse(struct client *client, const char *text);

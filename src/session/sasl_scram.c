@@ -170,8 +170,8 @@ binds(const struct client *client, const char *encoded)
 
 	memcpy(expected, scram->header, header);
 	if (scram->binding[0] != '\0') {
-		data = tls_binding(
-		    client->stream.channel.tls, scram->binding, expected + header);
+		data = tls_binding(client->stream.channel.tls, scram->binding,
+		    expected + header);
 		if (data == 0)
 			return false;
 	}
@@ -204,8 +204,8 @@ take_final(struct client *client, char *data)
 	if (binding == NULL || nonce == NULL)
 		return malformed;
 	proof->type = IPC_PROOF;
-	proof->foreign =
-	    !binds(client, binding) || strcmp(nonce, scram->nonce) != 0;
+	proof->foreign = !binds(client, binding) ||
+	                 strcmp(nonce, scram->nonce) != 0;
 	return NULL;
 }
 
@@ -221,8 +221,8 @@ static SASL_STEP(finish)
 
 static SASL_STEP(take_proof)
 {
-	const char *fault =
-	    strlen(data) == length ? take_final(client, data) : malformed;
+	const char *fault = strlen(data) == length ? take_final(client, data)
+	                                           : malformed;
 	char text[2 + TEXT_BASE64_SIZE(IPC_KEY_SIZE)] = "v=";
 	struct ipc_login_reply reply;
 	enum verdict verdict;
@@ -231,8 +231,8 @@ static SASL_STEP(take_proof)
 	if (fault != NULL)
 		return sasl_refuse(client, fault);
 	stream_flush(&client->stream);
-	answered = link_proof(
-	    &client->link, &client->sasl->scram.proof, &reply, &client->fds);
+	answered = link_proof(&client->link, &client->sasl->scram.proof, &reply,
+	    &client->fds);
 	if (!login_permitted(client, answered, &reply, &verdict)) {
 		sasl_cancel(client);
 		return verdict;
@@ -259,21 +259,21 @@ send_challenge(struct client *client, const struct ipc_challenge *challenge)
 
 SASL_STEP(scram_start)
 {
-	const char *fault =
-	    strlen(data) == length ? take_first(client, data) : malformed;
+	const char *fault = strlen(data) == length ? take_first(client, data)
+	                                           : malformed;
 	struct ipc_challenge challenge;
 
 	if (fault != NULL)
 		return sasl_refuse(client, fault);
 	stream_flush(&client->stream);
-	if (!link_scram(
-	        &client->link, client->sasl->mech, client->sasl->name, &challenge))
+	if (!link_scram(&client->link, client->sasl->mech, client->sasl->name,
+	        &challenge))
 		return client_end(client, IPC_END_ERROR, DROP);
 	if (client->link.stop != 0)
-		return client_end(
-		    client, (enum ipc_end_reason)client->link.stop, DROP);
+		return client_end(client, (enum ipc_end_reason)client->link.stop,
+		    DROP);
 	if (challenge.iterations == 0)
-		return sasl_refuse(
-		    client, "[SYS/TEMP] mail is out of reach, try later");
+		return sasl_refuse(client,
+		    "[SYS/TEMP] mail is out of reach, try later");
 	return send_challenge(client, &challenge);
 }

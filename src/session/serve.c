@@ -23,7 +23,7 @@
 static enum verdict
 foreign(struct client *client)
 {
-	link_note(&client->link, IPC_NOTE_FOREIGN, "");
+	link_note(&client->link, IPC_NOTE_FOREIGN, client->stream.foreign);
 	client_refuse(client, "this is a POP3 server");
 	return client_end(client, IPC_END_DROP, CLOSE);
 }
@@ -56,8 +56,8 @@ fault(struct client *client)
 		link_take_stop(&client->link);
 		reason = (enum ipc_end_reason)client->link.stop;
 	}
-	return client_end(
-	    client, reason, client->stream.fault == STREAM_CLOSED ? CLOSE : DROP);
+	return client_end(client, reason,
+	    client->stream.fault == STREAM_CLOSED ? CLOSE : DROP);
 }
 
 static enum verdict
@@ -88,8 +88,8 @@ static void
 greet(struct client *client)
 {
 	if (client->setup->stamp[0] != '\0')
-		client_say(
-		    client, "+OK POP3 server ready %s", client->setup->stamp);
+		client_say(client, "+OK POP3 server ready %s",
+		    client->setup->stamp);
 	else
 		client_say(client, "+OK POP3 server ready");
 }
@@ -189,8 +189,8 @@ session_serve(const struct session_setup *setup)
 	client->fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
 	client->link.fd = setup->pair;
 	client->tally.type = IPC_END;
-	stream_open(
-	    &client->stream, setup->client_in, setup->client_out, setup->pair);
+	stream_open(&client->stream, setup->client_in, setup->client_out,
+	    setup->pair);
 	client->stream.idle_ms = setup->config->session.idle_timeout_ms;
 	client->stream.stall_ms = setup->config->session.stall_timeout_ms;
 	serve(client);

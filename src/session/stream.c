@@ -20,19 +20,20 @@
 
 /* What speaks first on the wrong port: octets that begin no POP3 keyword. */
 static const struct {
+	const char *name;
 	const char *text;
 	size_t length;
 } foreign[] = {
-    {"\x16\x03",             2 }, /* TLS hello */
-    {"SSH-",                 4 },
-    {"GET ",                 4 },
-    {"HEAD ",                5 },
-    {"POST ",                5 },
-    {"PUT ",                 4 },
-    {"OPTIONS ",             8 },
-    {"CONNECT ",             8 },
-    {"PROXY ",               6 },
-    {"\r\n\r\n\0\r\nQUIT\n", 12}, /* PROXY version 2 */
+    {"TLS",   "\x16\x03",             2 },
+    {"SSH",   "SSH-",                 4 },
+    {"HTTP",  "GET ",                 4 },
+    {"HTTP",  "HEAD ",                5 },
+    {"HTTP",  "POST ",                5 },
+    {"HTTP",  "PUT ",                 4 },
+    {"HTTP",  "OPTIONS ",             8 },
+    {"HTTP",  "CONNECT ",             8 },
+    {"PROXY", "PROXY ",               6 },
+    {"PROXY", "\r\n\r\n\0\r\nQUIT\n", 12}, /* version 2 */
 };
 
 void
@@ -43,13 +44,16 @@ stream_open(struct stream *stream, int in, int out, int pair)
 	stream->fresh = true;
 }
 
+/* Whether another protocol begins here; the stream knows its name then. */
 static bool
-is_foreign(const char *text, size_t length)
+is_foreign(struct stream *stream, const char *text, size_t length)
 {
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
 		if (length >= foreign[i].length &&
-		    memcmp(text, foreign[i].text, foreign[i].length) == 0)
+		    memcmp(text, foreign[i].text, foreign[i].length) == 0) {
+			stream->foreign = foreign[i].name;
 			return true;
+		}
 	}
 	return false;
 }
@@ -213,7 +217,7 @@ stream_line(struct stream *stream, char **linep, size_t *lengthp)
 	while (stream->fault == STREAM_FINE) {
 		if (take_line(stream, linep, lengthp, &too_long)) {
 			stream->fresh = false;
-			if (first && is_foreign(*linep, *lengthp))
+			if (first && is_foreign(stream, *linep, *lengthp))
 				return STREAM_FOREIGN;
 			return too_long ? STREAM_LONG : STREAM_LINE;
 		}
@@ -223,7 +227,7 @@ stream_line(struct stream *stream, char **linep, size_t *lengthp)
 			deadline = clock_now() + stream->idle_ms;
 		if (stream->fault != STREAM_FINE || !fill(stream, deadline))
 			break;
-		if (first && is_foreign(stream->inbuf, stream->end))
+		if (first && is_foreign(stream, stream->inbuf, stream->end))
 			return STREAM_FOREIGN;
 	}
 	return STREAM_END;

@@ -31,7 +31,7 @@ enum stream_fault {
 enum stream_event {
 	STREAM_LINE,    /* a line, terminated, without its line end */
 	STREAM_LONG,    /* a line over its limit, thrown away whole */
-	STREAM_FOREIGN, /* the first octets are another protocol's */
+	STREAM_FOREIGN, /* the first octets are of the protocol stream->foreign */
 	STREAM_END      /* a fault, see stream->fault */
 };
 
@@ -43,8 +43,9 @@ struct stream {
 	enum stream_fault fault;
 	size_t start, end; /* of the unread octets in inbuf */
 	size_t high;       /* behind the last octet that inbuf ever held */
-	bool skipping;     /* inside a line that is too long */
-	size_t filled;     /* octets in outbuf */
+	const char *foreign;
+	bool skipping; /* inside a line that is too long */
+	size_t filled; /* octets in outbuf */
 	char inbuf[STREAM_IN_SIZE];
 	char outbuf[STREAM_OUT_SIZE];
 };
@@ -76,8 +77,8 @@ void stream_flush(struct stream *stream);
  * Sends all output, then turns to TLS within timeout_ms. The caller has made
  * sure that no input is buffered. False: there is a fault now.
  */
-bool stream_start_tls(
-    struct stream *stream, struct ssl_ctx_st *ctx, uint64_t timeout_ms);
+bool stream_start_tls(struct stream *stream, struct ssl_ctx_st *ctx,
+    uint64_t timeout_ms);
 
 /* Whether octets were read that no line was made of yet. */
 bool stream_has_input(const struct stream *stream);

@@ -144,8 +144,8 @@ bind_exporter(SSL *ssl, unsigned char data[TLS_BINDING_MAX])
 
 	if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1)
 		return 0;
-	return SSL_export_keying_material(
-	           ssl, data, OCTETS, label, sizeof(label) - 1, NULL, 0, 0) == 1
+	return SSL_export_keying_material(ssl, data, OCTETS, label,
+	           sizeof(label) - 1, NULL, 0, 0) == 1
 	           ? OCTETS
 	           : 0;
 }
@@ -195,8 +195,8 @@ static const struct {
 #define BINDINGS (sizeof(bindings) / sizeof(bindings[0]))
 
 size_t
-tls_binding(
-    const struct tls *tls, const char *type, unsigned char data[TLS_BINDING_MAX])
+tls_binding(const struct tls *tls, const char *type,
+    unsigned char data[TLS_BINDING_MAX])
 {
 	size_t length = 0;
 
@@ -245,8 +245,8 @@ common_name(const X509 *certificate, char *name, size_t size)
 
 	return place >= 0 &&
 	       X509_NAME_get_index_by_NID(subject, NID_commonName, place) < 0 &&
-	       copy_string(
-	           X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, place)),
+	       copy_string(X509_NAME_ENTRY_get_data(
+	                       X509_NAME_get_entry(subject, place)),
 	           name, size);
 }
 
@@ -255,8 +255,8 @@ static bool
 address(const X509 *certificate, unsigned number, unsigned *countp, char *name,
     size_t size)
 {
-	GENERAL_NAMES *names =
-	    X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name,
+	    NULL, NULL);
 	bool found = false;
 
 	*countp = 0;

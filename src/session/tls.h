@@ -24,8 +24,8 @@ enum io_result tls_handshake(struct tls *tls);
 
 /* At least one octet and at most size; *lengthp is set with IO_DONE. */
 enum io_result tls_read(struct tls *tls, void *buf, size_t size, size_t *lengthp);
-enum io_result
-tls_write(struct tls *tls, const void *buf, size_t size, size_t *lengthp);
+enum io_result tls_write(struct tls *tls, const void *buf, size_t size,
+    size_t *lengthp);
 
 /* Octets of channel binding data, at most: a digest of the certificate. */
 #define TLS_BINDING_MAX 64
@@ -35,8 +35,8 @@ tls_write(struct tls *tls, const void *buf, size_t size, size_t *lengthp);
  * 9266), tls-unique and tls-server-end-point (RFC 5929), each where it is
  * safe and defined. Returns the octets; 0: not of this type, here.
  */
-size_t tls_binding(
-    const struct tls *tls, const char *type, unsigned char data[TLS_BINDING_MAX]);
+size_t tls_binding(const struct tls *tls, const char *type,
+    unsigned char data[TLS_BINDING_MAX]);
 
 /* Whether there is any. */
 bool tls_has_binding(const struct tls *tls);
@@ -46,8 +46,8 @@ bool tls_has_binding(const struct tls *tls);
  * addresses in subjectAltName, counted from 0; or, where it has none, the one
  * CN of its subject. False: no such name, or no such certificate.
  */
-bool
-tls_client_name(const struct tls *tls, unsigned number, char *name, size_t size);
+bool tls_client_name(const struct tls *tls, unsigned number, char *name,
+    size_t size);
 
 /* Why TLS failed, in OpenSSL's words; NULL: not for a reason of TLS. Static. */
 const char *tls_fault(const struct tls *tls);

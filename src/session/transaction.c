@@ -65,8 +65,8 @@ listing(struct client *client, uint32_t message,
 	for (uint32_t i = message != 0 ? message : 1; i <= last; i++) {
 		if (maildrop_is_deleted(maildrop, i))
 			continue;
-		line = stream_room(
-		    &client->stream, NUMBER_MAX + MD_UID_MAX + 8, &room);
+		line = stream_room(&client->stream, NUMBER_MAX + MD_UID_MAX + 8,
+		    &room);
 		end = line;
 		if (message != 0)
 			end = (char *)memcpy(end, "+OK ", 4) + 4;
@@ -127,8 +127,8 @@ send_message(struct client *client, uint64_t *octetsp)
 
 /* Verifies a message before its first octet; false: it was refused. */
 static bool
-begin_message(
-    struct client *client, uint32_t message, uint64_t lines, enum verdict *verdictp)
+begin_message(struct client *client, uint32_t message, uint64_t lines,
+    enum verdict *verdictp)
 {
 	bool permitted = true;
 	enum md_error error = utf8_permits(client, message, &permitted);

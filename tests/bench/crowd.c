@@ -120,8 +120,8 @@ send_next(const struct crowd *crowd, const struct client *client)
 		    client->number);
 		break;
 	case PASS:
-		n = snprintf(
-		    text, sizeof(text), "PASS %s\r\n", crowd->target->password);
+		n = snprintf(text, sizeof(text), "PASS %s\r\n",
+		    crowd->target->password);
 		break;
 	case STAT:
 		n = snprintf(text, sizeof(text), "STAT\r\n");
@@ -207,8 +207,8 @@ serve(struct crowd *crowd, struct client *client, uint32_t events)
 }
 
 struct crowd_result
-crowd_run(
-    const struct target *target, const char *user, unsigned clients, double seconds)
+crowd_run(const struct target *target, const char *user, unsigned clients,
+    double seconds)
 {
 	static struct client all[CLIENTS_MAX];
 	struct epoll_event events[64];

@@ -9,8 +9,9 @@
  *   idle COUNT STATE                 holds connections, logged in if STATE is
  *                                    "in", until standard input ends
  *
- * Steps: list, uidl, retr:DEPTH, top:DEPTH (with DEPTH commands in flight),
- * dele:NUMBER, deleall, rset. Login is the time from PASS to the reply to STAT.
+ * Steps: list, uidl, retr:DEPTH[:COUNT], top:DEPTH[:COUNT] (with DEPTH commands
+ * in flight, the first COUNT messages), dele:NUMBER, deleall, rset. Login is
+ * the time from PASS to the reply to STAT.
  * -t is TLS from the first octet. retr compares each message with the sums.
  */
 #include <sys/resource.h>
@@ -40,9 +41,14 @@ struct tally {
 	uint64_t count, octets, wrong;
 };
 
+/* What stands behind the name of a step: name:NUMBER:COUNT. */
+struct argument {
+	unsigned number, count;
+};
+
 struct step {
 	const char *name;
-	struct tally (*run)(struct visit *visit, unsigned argument);
+	struct tally (*run)(struct visit *visit, const struct argument *argument);
 };
 
 static double
@@ -55,7 +61,7 @@ clock_ms(clockid_t id)
 }
 
 static struct tally
-run_login(struct visit *visit, unsigned argument)
+run_login(struct visit *visit, const struct argument *argument)
 {
 	unsigned long long octets;
 	char line[512];
@@ -104,7 +110,7 @@ listing(struct visit *visit, const char *command, struct copy *copy)
 }
 
 static struct tally
-run_list(struct visit *visit, unsigned argument)
+run_list(struct visit *visit, const struct argument *argument)
 {
 	struct copy copy = {0};
 	struct tally tally = listing(visit, "LIST", &copy);
@@ -119,63 +125,68 @@ run_list(struct visit *visit, unsigned argument)
 }
 
 static struct tally
-run_uidl(struct visit *visit, unsigned argument)
+run_uidl(struct visit *visit, const struct argument *argument)
 {
 	(void)argument;
 	return listing(visit, "UIDL", NULL);
 }
 
-/* All messages, so many commands in flight. */
+/* The first messages, or all, so many commands in flight. */
 static struct tally
-fetch(struct visit *visit, const char *fmt, unsigned depth, bool compare)
+fetch(struct visit *visit, const char *verb, const struct argument *argument,
+    bool compare)
 {
-	struct tally tally = {.count = visit->messages};
+	uint32_t last = argument->count != 0 && argument->count < visit->messages
+	                    ? argument->count
+	                    : visit->messages;
+	struct tally tally = {.count = last};
 	uint32_t asked = 0;
 	char line[512];
 
-	for (uint32_t n = 1; n <= visit->messages; n++) {
+	for (uint32_t n = 1; n <= last; n++) {
 		struct sum sum;
 
-		while (asked < visit->messages && asked < n - 1 + depth) {
+		while (asked < last && asked < n - 1 + argument->number) {
 			asked++;
-			pop_command(&visit->pop, "%s %u%s\r\n", fmt, asked,
+			pop_command(&visit->pop, "%s %u%s\r\n", verb, asked,
 			    compare ? "" : " 0");
 		}
 		pop_ok(&visit->pop, line, sizeof(line));
 		sum = pop_body(&visit->pop, NULL);
 		tally.octets += sum.octets;
-		if (compare && (n > visit->sums.count ||
-		                   sum.octets != visit->sums.at[n].octets ||
-		                   sum.hash != visit->sums.at[n].hash))
+		if (compare && visit->sums.at != NULL &&
+		    (n > visit->sums.count ||
+		        sum.octets != visit->sums.at[n].octets ||
+		        sum.hash != visit->sums.at[n].hash))
 			tally.wrong++;
 	}
 	return tally;
 }
 
 static struct tally
-run_retr(struct visit *visit, unsigned depth)
+run_retr(struct visit *visit, const struct argument *argument)
 {
-	return fetch(visit, "RETR", depth, true);
+	return fetch(visit, "RETR", argument, true);
 }
 
 static struct tally
-run_top(struct visit *visit, unsigned depth)
+run_top(struct visit *visit, const struct argument *argument)
 {
-	return fetch(visit, "TOP", depth, false);
+	return fetch(visit, "TOP", argument, false);
 }
 
 static struct tally
-run_dele(struct visit *visit, unsigned number)
+run_dele(struct visit *visit, const struct argument *argument)
 {
 	char line[512];
 
-	pop_command(&visit->pop, "DELE %u\r\n", number);
+	pop_command(&visit->pop, "DELE %u\r\n", argument->number);
 	pop_ok(&visit->pop, line, sizeof(line));
 	return (struct tally){.count = 1};
 }
 
 static struct tally
-run_deleall(struct visit *visit, unsigned argument)
+run_deleall(struct visit *visit, const struct argument *argument)
 {
 	char line[512];
 
@@ -189,7 +200,7 @@ run_deleall(struct visit *visit, unsigned argument)
 }
 
 static struct tally
-run_rset(struct visit *visit, unsigned argument)
+run_rset(struct visit *visit, const struct argument *argument)
 {
 	char line[512];
 
@@ -200,7 +211,7 @@ run_rset(struct visit *visit, unsigned argument)
 }
 
 static struct tally
-run_quit(struct visit *visit, unsigned argument)
+run_quit(struct visit *visit, const struct argument *argument)
 {
 	char line[512];
 
@@ -226,17 +237,18 @@ static void
 run_step(struct visit *visit, const char *text)
 {
 	size_t len = strcspn(text, ":");
-	unsigned argument = text[len] == ':' ? (unsigned)atoi(text + len + 1) : 1;
+	struct argument argument = {.number = 1};
 	double wall, cpu;
 	struct tally tally;
 
+	sscanf(text + len, ":%u:%u", &argument.number, &argument.count);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
 		if (strlen(steps[i].name) != len ||
 		    strncmp(steps[i].name, text, len))
 			continue;
 		wall = clock_ms(CLOCK_MONOTONIC);
 		cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
-		tally = steps[i].run(visit, argument);
+		tally = steps[i].run(visit, &argument);
 		wall = clock_ms(CLOCK_MONOTONIC) - wall;
 		cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 		printf("%s\"%s\": {\"ms\": %.4f, \"cpu\": %.3f, \"count\": %llu, "
@@ -337,8 +349,8 @@ tls_context(void)
 
 static const struct {
 	const char *name;
-	void (*run)(
-	    const struct target *target, const char *user, int argc, char **argv);
+	void (*run)(const struct target *target, const char *user, int argc,
+	    char **argv);
 } commands[] = {
     {"visit", visit},
     {"crowd", crowd},
@@ -366,8 +378,8 @@ main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		if (optind < argc && strcmp(commands[i].name, argv[optind]) == 0) {
-			commands[i].run(
-			    &target, user, argc - optind, argv + optind);
+			commands[i].run(&target, user, argc - optind,
+			    argv + optind);
 			SSL_CTX_free(target.tls);
 			return 0;
 		}

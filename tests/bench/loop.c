@@ -6,6 +6,8 @@
  *                          serves until standard input ends: accept, fork,
  *                          canned replies, exit; RETR reads FILE, converts it
  *                          to wire form and writes it, as one message
+ * loop inetd PORT PROGRAM [ARGUMENT...]
+ *                          what inetd does: a program for each connection
  * loop read FILE           read(2) of the whole file
  * loop rewrite FILE OFFSET moves what lies behind OFFSET to the front, in
  *                          place, cuts, and syncs: the least that removing a
@@ -123,28 +125,30 @@ answer(int client, const char *path)
 	return memcmp(line, "QUIT", 4) != 0;
 }
 
-static _Noreturn void
-serve_client(int client, const char *path)
+static void
+serve_client(int client, char **argv)
 {
 	const int on = 1;
 
 	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	write_all(client, "+OK\r\n", 5);
-	while (answer(client, path))
+	while (answer(client, argv[0]))
 		;
-	_exit(0);
 }
 
 static int
-listen_on_loopback(void)
+listen_on_loopback(uint16_t port)
 {
 	struct sockaddr_in sin = {
 	    .sin_family = AF_INET,
+	    .sin_port = htons(port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	socklen_t len = sizeof(sin);
+	const int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (fd == -1 || bind(fd, (const struct sockaddr *)&sin, len) == -1 ||
 	    listen(fd, 1024) == -1 ||
 	    getsockname(fd, (struct sockaddr *)&sin, &len) == -1)
@@ -154,16 +158,17 @@ listen_on_loopback(void)
 	return fd;
 }
 
-static int
-run_serve(int argc, char **argv)
+/* A child for each client, until standard input ends if that is asked for. */
+static void
+serve_all(int listener, int input, void (*child)(int client, char **argv),
+    char **argv)
 {
-	int listener = listen_on_loopback(), client;
 	struct pollfd fds[2] = {
-	    {.fd = listener,     .events = POLLIN},
-	    {.fd = STDIN_FILENO, .events = POLLIN},
+	    {.fd = listener, .events = POLLIN},
+	    {.fd = input,    .events = POLLIN},
 	};
+	int client;
 
-	(void)argc;
 	signal(SIGCHLD, SIG_IGN);
 	while (poll(fds, 2, -1) > 0 && fds[1].revents == 0) {
 		client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -173,11 +178,39 @@ run_serve(int argc, char **argv)
 		case -1:
 			err(1, "fork");
 		case 0:
-			serve_client(client, argv[0]);
+			child(client, argv);
+			_exit(0);
 		default:
 			close(client);
 		}
 	}
+}
+
+static int
+run_serve(int argc, char **argv)
+{
+	(void)argc;
+	serve_all(listen_on_loopback(0), STDIN_FILENO, serve_client, argv);
+	return 0;
+}
+
+static void
+start_program(int client, char **argv)
+{
+	signal(SIGCHLD, SIG_DFL);
+	dup2(client, 0);
+	dup2(client, 1);
+	dup2(client, 2);
+	execv(argv[1], argv + 1);
+}
+
+static int
+run_inetd(int argc, char **argv)
+{
+	if (argc < 2)
+		errx(1, "inetd PORT PROGRAM");
+	serve_all(listen_on_loopback((uint16_t)atoi(argv[0])), -1, start_program,
+	    argv);
 	return 0;
 }
 
@@ -232,6 +265,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } loops[] = {
     {"serve",   run_serve  },
+    {"inetd",   run_inetd  },
     {"read",    run_read   },
     {"rewrite", run_rewrite},
 };
@@ -243,5 +277,5 @@ main(int argc, char **argv)
 		if (strcmp(loops[i].name, argv[1]) == 0)
 			return loops[i].run(argc - 2, argv + 2);
 	}
-	errx(1, "usage: loop serve|read|rewrite file [offset]");
+	errx(1, "usage: loop serve|inetd|read|rewrite ...");
 }

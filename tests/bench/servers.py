@@ -3,16 +3,17 @@
 A server listens on loopback, knows the users bench0, bench1 ... with the
 password "secret", and takes mailboxes into their maildrops.
 """
+import crypt
 import os
 import pathlib
 import shutil
 import subprocess
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
-import harness  # noqa: E402
+import harness
 
 USERS = 64
+# the users' uids; where there are peers these are users of the system too
+FIRST_UID = 61000
 
 
 def copy_synced(source, target):
@@ -50,8 +51,8 @@ class Server:
     """What every server has in common; maildrops are files of one folder."""
 
     tls_port = None
-    mail = None             # folder of the maildrops
-    users = USERS
+    mail = None     # folder of the maildrops
+    few = None      # messages that are enough to measure a slow server with
 
     def path(self, user="bench0"):
         return self.mail / user
@@ -73,7 +74,7 @@ class Server:
             shutil.copyfileobj(new, old)
 
     def empty(self):
-        for n in range(self.users):
+        for n in range(USERS):
             self.path(f"bench{n}").unlink(missing_ok=True)
             self.forget(f"bench{n}")
 
@@ -84,21 +85,26 @@ class Server:
 class Poplar(Server):
     name = "Poplar"
 
-    def __init__(self, certificate, users=USERS):
-        self.users = users
+    def __init__(self, certificate):
         self.tls_port = harness.free_port()
+        as_root = os.geteuid() == 0
+        # the same hash as the peers': the cheapest that crypt(3) has
+        users = {f"bench{n}": {"credential": crypt.crypt("secret", "pb")} for n in range(USERS)}
+        if as_root:
+            for n, user in enumerate(users.values()):
+                user["uid"] = user["gid"] = FIRST_UID + n
         self.daemon = harness.Daemon(
-            users={f"bench{n}": "{PLAIN}secret" for n in range(users)},
+            users=users, privileged=as_root,
             options={"session.max": 2000, "session.max_per_address": 2000,
                      "listen.pop3s": f"127.0.0.1:{self.tls_port}", "tls.certificate": certificate,
-                     "tls.private_key": certificate},
-            privileged=os.geteuid() == 0, start=False)
-        # a certificate is read as the caller, who may not be the daemon
-        self.daemon.start()
+                     "tls.private_key": certificate})
         self.port, self.mail = self.daemon.port, self.daemon.mail
 
     def give(self, path, user):
-        self.daemon.give(path)
+        os.chmod(path, 0o600)
+        if os.geteuid() == 0:
+            number = FIRST_UID + int(user.removeprefix("bench"))
+            os.chown(path, number, number)
 
     def pids(self):
         return descendants(self.daemon.process.pid)

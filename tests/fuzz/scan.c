@@ -66,8 +66,8 @@ check_message(const char *src, const struct scan_message *message, uint64_t at)
 		abort();
 	wire_start(&wire, WIRE_WHOLE);
 	for (start = lf != NULL ? lf + 1 : end; start < end; start += taken)
-		wire_encode(
-		    &wire, start, (size_t)(end - start), buf, sizeof(buf), &taken);
+		wire_encode(&wire, start, (size_t)(end - start), buf, sizeof(buf),
+		    &taken);
 	wire_finish(&wire, buf);
 	if (wire.octets != message->octets)
 		abort();

@@ -38,8 +38,8 @@ find_line(struct watch *watch, unsigned number)
 	const uint8_t *newline;
 
 	while (watch->number < number) {
-		newline =
-		    memchr(watch->data + watch->at, '\n', watch->size - watch->at);
+		newline = memchr(watch->data + watch->at, '\n',
+		    watch->size - watch->at);
 		require(newline != NULL);
 		watch->at = (size_t)(newline - watch->data) + 1;
 		watch->number++;

@@ -33,8 +33,8 @@ encode(const char *src, size_t len, uint64_t lines, size_t step, size_t room)
 
 	wire_start(&wire, lines);
 	for (; len > 0; src += taken, len -= taken) {
-		n = wire_encode(
-		    &wire, src, step < len ? step : len, buf, room, &taken);
+		n = wire_encode(&wire, src, step < len ? step : len, buf, room,
+		    &taken);
 		note(&sent, buf, n);
 		if (n > room || (taken == 0 && n == 0))
 			abort();

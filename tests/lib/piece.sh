@@ -7,6 +7,8 @@ piece=$2
 name=$(echo "$piece" | sed -e "s,^$out/,," -e 's,^tests/,,' | tr '/' '-')
 tap=$out/test/$name.tap
 
+begin=$(date +%s)
+
 # No piece may run longer than this many seconds.
 limit=900
 
@@ -40,5 +42,8 @@ if grep -qa '^not ok ' "$tap"; then
 	grep -avE '^ok [^#]*$' "$tap"
 else
 	grep -aE '^ok .*# SKIP' "$tap"
-	printf '%-28s %s passed\n' "$name" "$(grep -aE '^ok ' "$tap" | grep -avc '# SKIP')"
+	printf '%-28s %3s passed in %s s\n' "$name" \
+		"$(grep -aE '^ok ' "$tap" | grep -avc '# SKIP')" $(($(date +%s) - begin))
+	# what was counted and measured
+	sed -n 's/^# \([^ ].*\)/    \1/p' "$tap" | grep -av '^ *\(ok\|not ok\) '
 fi

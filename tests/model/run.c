@@ -64,8 +64,8 @@ deliver(struct life *life)
 
 	if (sim.file[SIM_MBOX].size > SIM_MAX / 2)
 		return;
-	world_deliver(
-	    &life->world, some_length(), life->copies && one_in(3), synced);
+	world_deliver(&life->world, some_length(), life->copies && one_in(3),
+	    synced);
 	life->tally->delivered++;
 }
 
@@ -307,8 +307,8 @@ begin(struct life *life, uint64_t seed, struct tally *tally)
 	life->quiet = false;
 	tally->runs++;
 	for (unsigned count = 1 + sim.choose(7); count > 0; count--)
-		world_deliver(
-		    &life->world, some_length(), life->copies && one_in(3), true);
+		world_deliver(&life->world, some_length(),
+		    life->copies && one_in(3), true);
 }
 
 bool

@@ -54,8 +54,10 @@ do_write(struct sim_file *file, const void *data, size_t len, off_t at)
 	if (len == 0)
 		return;
 	op = new_op(file, len);
-	*op = (struct sim_op){
-	    .at = at, .len = len, .data = file->used, .before = file->size};
+	*op = (struct sim_op){.at = at,
+	    .len = len,
+	    .data = file->used,
+	    .before = file->size};
 	memcpy(file->arena + file->used, data, len);
 	file->used += len;
 	if (at + (off_t)len > file->size)
@@ -69,8 +71,10 @@ do_truncate(struct sim_file *file, off_t size)
 {
 	struct sim_op *op = new_op(file, 0);
 
-	*op = (struct sim_op){
-	    .at = size, .truncates = true, .before = file->size, .size = size};
+	*op = (struct sim_op){.at = size,
+	    .truncates = true,
+	    .before = file->size,
+	    .size = size};
 	resize(file, size);
 }
 
@@ -210,8 +214,8 @@ disk_read(int fd, void *buf, size_t len, off_t at)
 static void
 write_part(int fd, const void *buf, size_t len, off_t at)
 {
-	unsigned sectors =
-	    (unsigned)((at + (off_t)len) / JOURNAL_SLOT - at / JOURNAL_SLOT);
+	unsigned sectors = (unsigned)((at + (off_t)len) / JOURNAL_SLOT -
+	                              at / JOURNAL_SLOT);
 	unsigned part = sectors > 1 ? sim.choose(sectors) : 0;
 
 	if (part > 0)

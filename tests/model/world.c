@@ -37,8 +37,9 @@ add(struct world *world, const unsigned char *octets, size_t length)
 {
 	if (world->count == WORLD_PARTS)
 		abort();
-	world->parts[world->count++] = (struct world_part){
-	    .octets = octets, .length = length, .syncs = sim.file[SIM_MBOX].syncs};
+	world->parts[world->count++] = (struct world_part){.octets = octets,
+	    .length = length,
+	    .syncs = sim.file[SIM_MBOX].syncs};
 }
 
 /* Text that is not twice the same; now and then NULs in it. */
@@ -93,8 +94,8 @@ world_cut(const struct world *world, struct span *spans)
 			cut.from = at;
 		begun = begun || part->gone;
 		if (begun && !part->gone)
-			spans[cut.count++] =
-			    (struct span){at, at + (off_t)part->length};
+			spans[cut.count++] = (struct span){at,
+			    at + (off_t)part->length};
 		at += (off_t)part->length;
 	}
 	cut.size = at;
@@ -148,8 +149,8 @@ flip(unsigned char *octets, size_t size, size_t at)
 void
 world_rewrite(struct world *world, size_t at, enum world_edit edit)
 {
-	static size_t (*const edits[EDITS])(unsigned char *, size_t, size_t) = {
-	    [EDIT_INSERT] = insert, [EDIT_REMOVE] = take_out, [EDIT_FLIP] = flip};
+	static size_t (*const edits[EDITS])(unsigned char *, size_t, size_t) =
+	    {[EDIT_INSERT] = insert, [EDIT_REMOVE] = take_out, [EDIT_FLIP] = flip};
 	size_t size = (size_t)sim.file[SIM_MBOX].size;
 	unsigned char *octets = keep(world, NULL, size + sizeof(status));
 
@@ -284,8 +285,8 @@ adopt(struct world *world, bool new, const struct match *match)
 			continue;
 		look(&part);
 		if (part.state == PART_TORN) {
-			part.octets =
-			    keep(world, match->octets + match->head, rest);
+			part.octets = keep(world, match->octets + match->head,
+			    rest);
 			part.length = rest;
 			part.state = PART_SURE;
 			rest = 0;

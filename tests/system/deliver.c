@@ -40,8 +40,8 @@ static const char *const lines[] = {
 static size_t
 random_length(void)
 {
-	static const size_t limits[] = {
-	    100, 500, 500, 2000, 2000, 4000, 8000, 16000};
+	static const size_t limits[] = {100, 500, 500, 2000, 2000, 4000, 8000,
+	    16000};
 	size_t limit = limits[(size_t)random() % 8];
 
 	if (random() % 200 == 0)
@@ -71,8 +71,8 @@ make(struct message *m, const char *prefix, long number)
 	while (m->body_len < length)
 		m->body_len += (size_t)snprintf(m->body + m->body_len, 128, "%s\n",
 		    lines[(size_t)random() % count]);
-	m->body_len +=
-	    (size_t)snprintf(m->body + m->body_len, 128, "end of %s\n", m->id);
+	m->body_len += (size_t)snprintf(m->body + m->body_len, 128, "end of %s\n",
+	    m->id);
 	sum_up(m);
 	m->head_len = (size_t)snprintf(m->head, sizeof(m->head),
 	    "From: storm@example.org\nSubject: storm %s\nX-Storm-Id: %s\n"

@@ -34,8 +34,8 @@
 #define AT_CALL (SIGTRAP | 0x80)
 
 static void
-exchange(
-    struct user_regs_struct *regs, int call, const unsigned long long *argument)
+exchange(struct user_regs_struct *regs, int call,
+    const unsigned long long *argument)
 {
 	regs->orig_rax = (unsigned long long)call;
 	regs->rdi = argument[0];

@@ -18,7 +18,7 @@ PROGRAMS = ("cc", "procmail", "dotlockfile", "mutt", "s-nail", "unshare", "setpr
 
 EXIM_CONF = """\
 exim_path = {exim}
-primary_hostname = storm.example.org
+primary_hostname = example.org
 spool_directory = {spool}
 log_file_path = {spool}/log-%s
 keep_environment =
@@ -125,7 +125,7 @@ class Programs:
         commands = {
             "procmail": ["procmail", "-f", "storm@example.org", "-m", rc],
             "dotlockfile": ["sh", "-c", DOTLOCKFILE.format(path=self.storm.path)],
-            "exim": [EXIM, "-odi", "-oi", "-f", "storm@example.org", "mrose@storm.example.org"],
+            "exim": [EXIM, "-odi", "-oi", "-f", "storm@example.org", "mrose@example.org"],
         }
         command = [self.storm.tools / "deliver", "command", self.storm.path, name, count, pause,
                    *commands[name]]
@@ -136,8 +136,8 @@ class Programs:
         """Again and again, until all is over."""
         path = self.storm.path
         commands = {
-            "mutt": ["timeout", "20", "script", "-qec", f"mutt -n -F {self.storm.tools}/muttrc -f {path}",
-                     "/dev/null"],
+            "mutt": ["timeout", "20", "script", "-qec",
+                     f"mutt -n -F {self.storm.tools}/muttrc -f {path}", "/dev/null"],
             "s-nail": ["sh", "-c", NAIL.format(path=path, saved=self.saved)],
         }
         self.storm.thread(self._read, name, self._inside(commands[name]))
@@ -159,7 +159,8 @@ class Programs:
             self.storm.ledger.fault(f"exim still has {len(queued)} files of its queue")
         there = set(self.storm.remaining())
         data = self.saved.read_bytes() if self.saved.exists() else b""
-        self._took("s-nail", {storm.identify(b"".join(m.lines)) for m in oracle.parse(data)} - there)
+        saved = {storm.identify(b"".join(m.lines)) for m in oracle.parse(data)}
+        self._took("s-nail", saved - there)
         # mutt keeps no copy, so of its share only what is left can be told
         ledger = self.storm.ledger
         if ledger.counts["mutt"]:

@@ -17,7 +17,6 @@ import tempfile
 import threading
 import time
 
-import harness
 import oracle
 from client import Client, Closed, ProtocolError
 
@@ -252,7 +251,7 @@ class Storm:
               f"#   {counts['sent']} sent in {counts['sessions']} sessions, "
               f"{sum(ledger.deleted.values()) - len(ledger.by_readers)} deleted by QUIT, "
               f"{len(ledger.by_readers)} by readers, {len(left)} left\n"
-              f"#   {counts['in use']} logins refused as in use, {counts['refused']} QUITs refused, "
+              f"#   refused: {counts['in use']} logins as in use, {counts['refused']} QUITs; "
               f"{counts['changed']} sessions ended for a change, {counts['cut off']} cut off",
               flush=True)
         case.assertEqual(ledger.faults[:10], [], f"{len(ledger.faults)} faults")

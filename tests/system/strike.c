@@ -75,8 +75,8 @@ die(const char *what)
 static void
 name_call(const char *word, long number)
 {
-	char *name =
-	    seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number);
+	char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE,
+	    (int)number);
 
 	printf("%s %s\n", word, name != NULL ? name : "?");
 	free(name);
@@ -354,8 +354,8 @@ main(int argc, char *argv[])
 	} else {
 		attach(&strike, (pid_t)strtol(argv[optind], NULL, 10));
 		while (++optind < argc && strike.victim_count < VICTIMS_MAX)
-			strike.victims[strike.victim_count++] =
-			    (pid_t)strtol(argv[optind], NULL, 10);
+			strike.victims[strike.victim_count++] = (pid_t)strtol(
+			    argv[optind], NULL, 10);
 	}
 	printf("ready\n");
 	watch(&strike);

@@ -192,7 +192,8 @@ class Credentials(AuthCase):
         return sorted(str(p) for p in server.dir.rglob("*") if p != server.log_path)
 
     def test_names_that_are_fine(self):
-        names = ("a", "user@example.org", "first.last", "plus+tag", "größe", "n" * 200, "x-y_z")
+        names = ("a", "user@example.org", "user%example.org", "a%u", "first.last", "plus+tag",
+                 "größe", "n" * 200, "x-y_z")
         server = self.serve({name: "{PLAIN}secret" for name in names})
         for name in names:
             with self.subTest(name=name), server.client() as client:

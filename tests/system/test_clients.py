@@ -462,8 +462,9 @@ class Poplib(Numbered, harness.TestCase):
         return got
 
 
-def run_in_terminal(command, environment, folder, seconds=60):
-    """Runs a program that wants a terminal; returns status and output."""
+def run_in_terminal(command, environment, folder, seconds=60, password=b""):
+    """Runs a program that wants a terminal, and types the password that it
+    asks for; returns status and output."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
@@ -477,6 +478,9 @@ def run_in_terminal(command, environment, folder, seconds=60):
         while time.monotonic() < deadline:
             if select.select([terminal], [], [], 0.2)[0]:
                 output += os.read(terminal, 65536)
+            if password and b"assword:" in output:
+                os.write(terminal, password + b"\n")
+                password = b""
         harness.kill(pid)
     except OSError:  # the other end is closed
         pass
@@ -507,14 +511,14 @@ class Mutt(ClientTests, harness.TestCase):
         rc = self.write("muttrc", (
             "set mbox_type=Maildir ssl_starttls=no ssl_force_tls=no pop_authenticators=user pop_pass=secret\n"
             f"set pop_host='{url}' pop_checkinterval=600 spoolfile='{self.inbox.path}'\n"
-            f"set folder='{self.home}' confirmappend=no confirmcreate=no wait_key=no\n"
+            f"set folder='{self.home}' confirmappend=no confirmcreate=no wait_key=no mark_old=no\n"
             "set sort=mailbox-order delete=yes quit=yes pop_reconnect=no sleep_time=0 record=''\n"
             f"set header_cache='{self.home}/cache' message_cachedir='{self.home}/cache'\n"
             f"{settings}\npush '{keys}'\n"))
         (self.home / "cache").mkdir(exist_ok=True)
         own(self.home / "cache")
         status, output = run_in_terminal(
-            ["mutt", "-n", "-F", str(rc), *(argument.format(url=url) for argument in arguments)],
+            [self.program, "-n", "-F", str(rc), *(argument.format(url=url) for argument in arguments)],
             self.environment(), self.home)
         self.assertEqual(status, 0, output[-3000:])
 

@@ -17,7 +17,7 @@ import harness
 import image
 import oracle
 import strike
-from harness import needs_root
+from harness import measures, needs_root
 from strike import Strike, Update
 
 SOAK = os.environ.get("POPLAR_SOAK") == "1"
@@ -231,6 +231,7 @@ class Interrupted(KillCase):
         self.tell(f"{crashes} more in recovery")
 
 
+@measures
 @needs_root
 class RandomInstants(KillCase):
     """82: a maildrop of 100 MB, its first message deleted."""

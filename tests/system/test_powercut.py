@@ -20,11 +20,11 @@ import time
 import harness
 import image
 import strike
-from harness import needs_root
+from harness import measures, needs_root
 from strike import Update
 
 SOAK = os.environ.get("POPLAR_SOAK") == "1"
-CUTS = 150 if SOAK else 20
+CUTS = 150 if SOAK else 5 if harness.INSTRUMENTED else 20
 SHIFTS = 60 if SOAK else 20
 SEED = int.from_bytes(os.urandom(4), "big")
 
@@ -78,15 +78,16 @@ class PowerCutCase(harness.TestCase):
             disk.remount()
 
 
-@needs_root
-class PowerCut(PowerCutCase):
-    """The daemon's UPDATE."""
+class DaemonCase(PowerCutCase):
+    """Cuts during the daemon's UPDATE."""
+
+    variant = ""
 
     def start(self, kind, apart):
         """A daemon with state folder and mail on one disk, or on two."""
         mail_disk = self.image(kind, "one")
         state_disk = self.image(kind, "two") if apart else mail_disk
-        self.server = harness.Daemon(start=False, privileged=True, options={
+        self.server = harness.Daemon(start=False, privileged=True, variant=self.variant, options={
             "server.state_dir": state_disk / "state",
             "maildrop.path": f"{mail_disk}/mail/%u", "maildrop.lock_wait": "10s"})
         self.addCleanup(self.server.remove)
@@ -132,12 +133,17 @@ class PowerCut(PowerCutCase):
         self.remount()
         if self.rng.random() < 0.5:
             self.assertEqual(strike.recover(self.server), 0)
-            outcome = update.outcome(self, self.server.read(), said)
+            update.outcome(self, self.server.read(), said)
         self.server.start()
         strike.wait_settled(self.server)
         outcome = update.outcome(self, self.server.read(), said)
         update.check_session(self, self.server, outcome)
         return outcome, said.startswith("+OK")
+
+
+@needs_root
+class PowerCut(DaemonCase):
+    """The daemon as it is."""
 
     def cuts(self, kind, apart, update):
         self.start(kind, apart)
@@ -176,6 +182,7 @@ class PowerCut(PowerCutCase):
         self.cuts("xfs", False, Update(MAIL, [25, 26]))
 
 
+@measures
 @needs_root
 class Unsafe(PowerCutCase):
     """A program that is not safe is seen to damage the file."""
@@ -217,8 +224,48 @@ class Unsafe(PowerCutCase):
         self.damaged("xfs")
 
 
+@measures
+@needs_root
+class Unsynced(DaemonCase):
+    """The same daemon without a sync in UPDATE: each of the others is needed."""
+
+    variant = "unsynced"
+
+    def damaged(self, kind):
+        if not (harness.BUILD / self.variant / "poplard").exists():
+            self.skipTest("needs the build that syncs nothing (make VARIANT=unsynced)")
+        update = Update(MAIL, [1])
+        self.start(kind, False)
+        usual = self.measure(update)
+        cuts = damaged = 0
+        while cuts < SHIFTS or (damaged == 0 and cuts < 10 * SHIFTS):
+            cuts += 1
+            try:
+                self.cut_once(update, self.rng.uniform(0, usual * 1.5))
+            except AssertionError:
+                damaged += 1
+                self.start_anew()
+        self.server.stop(check=False)
+        print(f"# {kind}, UPDATE without its syncs: {cuts} cuts, {damaged} damaged", flush=True)
+        self.assertGreater(damaged, 0, "this test cannot see damage")
+
+    def start_anew(self):
+        if self.server.process is not None:
+            self.server.kill_all()
+        for path in (self.server.state_dir, self.server.mail):
+            for name in path.iterdir():
+                shutil.rmtree(name) if name.is_dir() else name.unlink()
+        self.server.start()
+
+    def test_G83_sees_missing_syncs_on_ext4(self):
+        self.damaged("ext4")
+
+    def test_G83_sees_missing_syncs_on_xfs(self):
+        self.damaged("xfs")
+
+
 def set_limits():
-    for tests in (PowerCut, Unsafe):
+    for tests in (PowerCut, Unsafe, Unsynced):
         for name in dir(tests):
             if name.startswith("test_"):
                 getattr(tests, name).seconds = 3600 if SOAK else 240

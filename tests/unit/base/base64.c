@@ -33,8 +33,8 @@ test_examples(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		text_to_base64(text, cases[i].octets, strlen(cases[i].octets));
 		assert_string_equal(text, cases[i].text);
-		assert_true(text_from_base64(
-		    text, strlen(text), octets, sizeof(octets), &length));
+		assert_true(text_from_base64(text, strlen(text), octets,
+		    sizeof(octets), &length));
 		assert_int_equal(length, strlen(cases[i].octets));
 		assert_memory_equal(octets, cases[i].octets, length);
 	}
@@ -70,8 +70,8 @@ test_not_base64(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(text_from_base64(
-		    bad[i], strlen(bad[i]), octets, sizeof(octets), &length));
+		assert_false(text_from_base64(bad[i], strlen(bad[i]), octets,
+		    sizeof(octets), &length));
 	assert_false(text_from_base64("Zm\0v", 4, octets, sizeof(octets), &length));
 }
 

@@ -99,8 +99,8 @@ test_form_of_the_file(void **state)
 static void
 test_words(void **state)
 {
-	static const char *const levels[] = {
-	    "level = error", "level = warning", "level = info", "level = debug"};
+	static const char *const levels[] = {"level = error", "level = warning",
+	    "level = info", "level = debug"};
 	struct config *config;
 
 	(void)state;
@@ -193,8 +193,8 @@ test_longest_host_name(void **state)
 static void
 test_overrides(void **state)
 {
-	static const char *const items[] = {
-	    "log.level=error", "log.level = debug", "server.run_dir=/run/a #b"};
+	static const char *const items[] = {"log.level=error", "log.level = debug",
+	    "server.run_dir=/run/a #b"};
 	const struct config_overrides overrides = {items, 3};
 	struct config *config;
 
@@ -252,6 +252,6 @@ main(void)
 	    cmocka_unit_test(test_free_takes_null),
 	};
 
-	return cmocka_run_group_tests_name(
-	    "config", tests, make_folder, remove_folder);
+	return cmocka_run_group_tests_name("config", tests, make_folder,
+	    remove_folder);
 }

@@ -116,8 +116,8 @@ test_wrong_words(void **state)
 static void
 test_wrong_numbers(void **state)
 {
-	static const char *const bad[] = {
-	    "-1", "+1", "0x1", "01", "1.5", "1 0", "", "1k", "ten", "1s", "\"1\""};
+	static const char *const bad[] = {"-1", "+1", "0x1", "01", "1.5", "1 0", "",
+	    "1k", "ten", "1s", "\"1\""};
 	char setting[64], words[128];
 
 	(void)state;
@@ -298,6 +298,6 @@ main(void)
 	    cmocka_unit_test(test_rights_of_the_file),
 	};
 
-	return cmocka_run_group_tests_name(
-	    "config_faults", tests, make_folder, remove_folder);
+	return cmocka_run_group_tests_name("config_faults", tests, make_folder,
+	    remove_folder);
 }

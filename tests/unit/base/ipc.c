@@ -225,8 +225,8 @@ test_valid_sizes(void **state)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		message.type = sizes[i].type;
 		for (size_t size = 0; size <= sizeof(message); size++)
-			assert_int_equal(
-			    ipc_valid(&message, size) != 0, size == sizes[i].size);
+			assert_int_equal(ipc_valid(&message, size) != 0,
+			    size == sizes[i].size);
 	}
 }
 

@@ -76,8 +76,8 @@ text_of(const char *line, int priority)
 	assert_memory_equal(line, head, strlen(head));
 	text = strstr(line, tag);
 	assert_non_null(text);
-	assert_int_equal(
-	    text - line - (ptrdiff_t)strlen(head), strlen("Jan  1 00:00:00"));
+	assert_int_equal(text - line - (ptrdiff_t)strlen(head),
+	    strlen("Jan  1 00:00:00"));
 	return text + strlen(tag);
 }
 
@@ -277,8 +277,8 @@ test_safe_octets(void **state)
 static void
 test_safe_is_cut(void **state)
 {
-	static const char *const texts[] = {
-	    "abcdefghijkl", "\n\n\n\n\n\n", "abcdefg\n", "abcdef\n\n", "        "};
+	static const char *const texts[] = {"abcdefghijkl", "\n\n\n\n\n\n",
+	    "abcdefg\n", "abcdef\n\n", "        "};
 	char dst[16];
 
 	(void)state;
@@ -332,6 +332,6 @@ main(void)
 	};
 
 	setprogname("poplard");
-	return cmocka_run_group_tests_name(
-	    "log", tests, make_folder, remove_folder);
+	return cmocka_run_group_tests_name("log", tests, make_folder,
+	    remove_folder);
 }

@@ -56,10 +56,11 @@ static void
 test_name(void **state)
 {
 	static const char *const good[] = {"a", "alice", "alice@example.org", "a+b",
-	    "0", "a.lockx", "lock", "\xc3\xbc", "#", "~", "a\\b", "a..b", "!"};
+	    "0", "a.lockx", "lock", "\xc3\xbc", "#", "~", "a\\b", "a..b", "!", "a%",
+	    "user%example.org", "a%u"};
 	static const char *const bad[] = {"", ".", "..", "../x", "a/b", ".x", "-x",
 	    "-", "x.lock", ".lock", "a b", " a", "a ", "a\tb", "a\nb", "a\177",
-	    "\001", "%u", "a%", "a:b", ":"};
+	    "\001", "%u", "%", "a:b", ":"};
 	char name[300];
 
 	(void)state;

@@ -101,8 +101,8 @@ box_make(struct box *box)
 	snprintf(box->mbox, sizeof(box->mbox), "%s/mbox", box->dir);
 	snprintf(box->index, sizeof(box->index), "%s/index", box->dir);
 	snprintf(box->journal, sizeof(box->journal), "%s/journal", box->dir);
-	box->host = (struct md_host){
-	    box, box_dotlock, box_undotlock, box_pause, box_set_aside};
+	box->host = (struct md_host){box, box_dotlock, box_undotlock, box_pause,
+	    box_set_aside};
 	box->fds = (struct md_fds){-1, -1, -1, true};
 }
 
@@ -236,8 +236,8 @@ box_sends(struct box *box, uint32_t number, const char *text)
 	static char got[1 << 16];
 	size_t len;
 
-	assert_int_equal(
-	    box_fetch(box, number, WIRE_WHOLE, 4096, got, sizeof(got), &len),
+	assert_int_equal(box_fetch(box, number, WIRE_WHOLE, 4096, got, sizeof(got),
+	                     &len),
 	    MD_OK);
 	assert_string_equal(got, text);
 	assert_int_equal(maildrop_size(box->md, number), strlen(text));

@@ -231,11 +231,11 @@ test_rewritten_under_way(void **state)
 	box_settle();
 	for (int known = 0; known < 2; known++) {
 		box_open(&box);
-		assert_int_equal(
-		    box_scan(&box), known ? MD_SCAN_NONE : MD_SCAN_FULL);
+		assert_int_equal(box_scan(&box),
+		    known ? MD_SCAN_NONE : MD_SCAN_FULL);
 		assert_int_equal(maildrop_read(box.md, 1, WIRE_WHOLE), MD_OK);
-		assert_int_equal(
-		    maildrop_next(box.md, buf, sizeof(buf), &n), MD_OK);
+		assert_int_equal(maildrop_next(box.md, buf, sizeof(buf), &n),
+		    MD_OK);
 		box_poke(&box, (off_t)size - 5, known ? "zzz" : "yyy");
 		do {
 			error = maildrop_next(box.md, buf, sizeof(buf), &n);
@@ -437,8 +437,8 @@ test_changed_before_tail(void **state)
 		}
 		refuse_to_delete(&box, 1, MD_CHANGED);
 		maildrop_undelete_all(box.md);
-		assert_int_equal(
-		    box_fetch(&box, 1, WIRE_WHOLE, 4096, text, sizeof(text), &len),
+		assert_int_equal(box_fetch(&box, 1, WIRE_WHOLE, 4096, text,
+		                     sizeof(text), &len),
 		    MD_CHANGED);
 		box_close(&box);
 		box_open(&box);

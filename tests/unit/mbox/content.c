@@ -106,8 +106,8 @@ test_forms(void **state)
 			                     sizeof(got), &len),
 			    MD_OK);
 			assert_string_equal(got, want);
-			assert_int_equal(
-			    maildrop_size(box.md, n), len - count_stuffing(want));
+			assert_int_equal(maildrop_size(box.md, n),
+			    len - count_stuffing(want));
 			octets += maildrop_size(box.md, n);
 		}
 		assert_int_equal(maildrop_octets(box.md), octets);
@@ -191,8 +191,8 @@ drain(struct box *box, uint32_t number)
 
 	assert_int_equal(maildrop_read(box->md, number, WIRE_WHOLE), MD_OK);
 	do {
-		assert_int_equal(
-		    maildrop_next(box->md, buf, sizeof(buf), &n), MD_OK);
+		assert_int_equal(maildrop_next(box->md, buf, sizeof(buf), &n),
+		    MD_OK);
 		total += n;
 	} while (n > 0);
 	return total;
@@ -210,8 +210,8 @@ check_hole(uint64_t octets, bool whole)
 	box_fill(&box, F1 "A: b\n\n");
 	fd = open(box.mbox, O_WRONLY);
 	assert_int_equal(ftruncate(fd, (off_t)(sizeof(F1) + 5 + octets)), 0);
-	assert_int_equal(
-	    pwrite(fd, "\n\n" F1 "\nx\n", 39, (off_t)(sizeof(F1) + 5 + octets)),
+	assert_int_equal(pwrite(fd, "\n\n" F1 "\nx\n", 39,
+	                     (off_t)(sizeof(F1) + 5 + octets)),
 	    39);
 	close(fd);
 	box_open(&box);

@@ -47,8 +47,8 @@ fill(int fd, const off_t length[PARTS], off_t start[PARTS + 1])
 		content[at] = (char)((at * 2654435761u) >> 11);
 	for (int i = 0; i < PARTS; i++)
 		memcpy(content + start[i], "From ", 5);
-	assert_int_equal(
-	    pwrite(fd, content, (size_t)start[PARTS], 0), start[PARTS]);
+	assert_int_equal(pwrite(fd, content, (size_t)start[PARTS], 0),
+	    start[PARTS]);
 	return content;
 }
 
@@ -123,8 +123,8 @@ test_small(void **state)
 static void
 test_large(void **state)
 {
-	static const off_t length[PARTS] = {
-	    4096, 700000, 8192, 262144, 4095, 300001};
+	static const off_t length[PARTS] = {4096, 700000, 8192, 262144, 4095,
+	    300001};
 
 	(void)state;
 	for (unsigned gone = 1; gone < 1u << PARTS; gone += 3)

@@ -205,8 +205,8 @@ check_pending(void)
 	sim_boot(false, 0);
 	assert_int_equal(cut_commit(&cut), MD_PENDING);
 	assert_memory_equal(sim.file[SIM_MBOX].now, mbox, (size_t)mbox_size);
-	assert_memory_equal(
-	    sim.file[SIM_JOURNAL].now, journal, (size_t)journal_size);
+	assert_memory_equal(sim.file[SIM_JOURNAL].now, journal,
+	    (size_t)journal_size);
 }
 
 static void

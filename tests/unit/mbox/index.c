@@ -121,8 +121,8 @@ test_not_writable(void **state)
 		box.fds.mbox = open(box.mbox, O_RDWR);
 		box.fds.index = i == 0 ? open("/dev/null", O_RDONLY) : -1;
 		box.fds.journal = open(box.journal, O_RDWR | O_CREAT, 0600);
-		assert_int_equal(
-		    maildrop_open(&box.fds, &box.limits, &box.host, &box.md),
+		assert_int_equal(maildrop_open(&box.fds, &box.limits, &box.host,
+		                     &box.md),
 		    MD_OK);
 		assert_int_equal(maildrop_count(box.md), 3);
 		box_delete(&box, (const uint32_t[]){0});

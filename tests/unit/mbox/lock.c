@@ -124,8 +124,8 @@ test_session(void **state)
 static void
 test_session_lost_them(void **state)
 {
-	static const enum md_dotlock answers[] = {
-	    MD_DOTLOCK_BUSY, MD_DOTLOCK_CHANGED};
+	static const enum md_dotlock answers[] = {MD_DOTLOCK_BUSY,
+	    MD_DOTLOCK_CHANGED};
 	static const enum md_error errors[] = {MD_BUSY, MD_CHANGED};
 
 	(void)state;

@@ -145,8 +145,8 @@ check(const char *src, size_t len)
 		assert_int_equal(got.at[i].next, want.at[i].next);
 		head = got.at[i].start;
 		head += line_length(src + head, got.at[i].end - head);
-		assert_int_equal(
-		    got.at[i].octets, sent_size(src + head, got.at[i].end - head));
+		assert_int_equal(got.at[i].octets,
+		    sent_size(src + head, got.at[i].end - head));
 	}
 }
 
@@ -329,10 +329,10 @@ test_split_long_lines(void **state)
 			len += 7 + n + sizeof(date) - 1;
 		}
 		check(src, len);
-		check_split(
-		    src, len, 1 + (size_t)rand() % len, 1 + (size_t)rand() % 6000);
-		check_split(
-		    src, len, 1 + (size_t)rand() % len, 1 + (size_t)rand() % 6000);
+		check_split(src, len, 1 + (size_t)rand() % len,
+		    1 + (size_t)rand() % 6000);
+		check_split(src, len, 1 + (size_t)rand() % len,
+		    1 + (size_t)rand() % 6000);
 		check_split(src, len, 1000, 97);
 	}
 }
@@ -362,8 +362,8 @@ test_hashes(void **state)
 {
 	unsigned char md5[HASH_SIZE];
 	XXH128_canonical_t xxh;
-	struct scan_message message =
-	    only(F1 "A: b\nStatus: RO\nC: d\n\none\ntwo\n");
+	struct scan_message message = only(
+	    F1 "A: b\nStatus: RO\nC: d\n\none\ntwo\n");
 
 	(void)state;
 	EVP_Digest("A: b\nC: d\n", 10, md5, NULL, EVP_md5(), NULL);

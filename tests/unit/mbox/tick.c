@@ -55,12 +55,12 @@ test_in_session(void **state)
 		box_sends(&box, 1, SENT_A);
 		box_poke(&box, 0, C);
 		fault.clock += lines == 0 ? 1 * MS : 100 * MS;
-		assert_int_equal(
-		    fetch(&box, 1, lines == 0 ? 0 : WIRE_WHOLE), MD_CHANGED);
+		assert_int_equal(fetch(&box, 1, lines == 0 ? 0 : WIRE_WHOLE),
+		    MD_CHANGED);
 		box_sends(&box, 2, "Subject: b\r\n\r\ntwo\r\n");
 		assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
-		assert_int_equal(
-		    maildrop_update(box.md, &(uint32_t){0}), MD_CHANGED);
+		assert_int_equal(maildrop_update(box.md, &(uint32_t){0}),
+		    MD_CHANGED);
 		box_check(&box, C B);
 		box_remove(&box);
 	}

@@ -251,8 +251,8 @@ test_random(void **state)
 			for (uint32_t j = 0; j < known; j++) {
 				/* the plain id of a kind may come back */
 				if (strlen(uids[i].text) > 64)
-					assert_string_not_equal(
-					    seen[j].text, uids[i].text);
+					assert_string_not_equal(seen[j].text,
+					    uids[i].text);
 			}
 			seen[known++] = uids[i];
 		}

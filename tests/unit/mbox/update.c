@@ -105,10 +105,10 @@ test_nothing_deleted(void **state)
 	box_close(&box);
 	assert_int_equal(stat(box.mbox, &after), 0);
 	assert_int_equal(before.st_ino, after.st_ino);
-	assert_memory_equal(
-	    &before.st_mtim, &after.st_mtim, sizeof(before.st_mtim));
-	assert_memory_equal(
-	    &before.st_ctim, &after.st_ctim, sizeof(before.st_ctim));
+	assert_memory_equal(&before.st_mtim, &after.st_mtim,
+	    sizeof(before.st_mtim));
+	assert_memory_equal(&before.st_ctim, &after.st_ctim,
+	    sizeof(before.st_ctim));
 	box_remove(&box);
 }
 

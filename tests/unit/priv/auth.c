@@ -55,8 +55,8 @@ ask_style(int style, struct pam_response **responsep)
 	const struct pam_message *messages = &message;
 
 	*responsep = NULL;
-	return conversation->conv(
-	    1, &messages, responsep, conversation->appdata_ptr);
+	return conversation->conv(1, &messages, responsep,
+	    conversation->appdata_ptr);
 }
 
 /* Prompts for the password as pam_unix does. */
@@ -373,14 +373,15 @@ pam_strerror(pam_handle_t *handle, int number)
 
 /* One attempt, waited for up to so many milliseconds. */
 static enum auth_result
-attempt(
-    const char *user, const char *secret, unsigned ms, struct auth_verdict *verdict)
+attempt(const char *user, const char *secret, unsigned ms,
+    struct auth_verdict *verdict)
 {
 	/* a service whose file is there wherever PAM is */
 	char backends[] = "pam", service[] = "other";
 	const struct config config = {
-	    .auth = {
-	             .backends = backends, .pam_service = service, .first_uid = 1000}
+	    .auth = {.backends = backends,
+	             .pam_service = service,
+	             .first_uid = 1000}
         };
 	struct auth_request request = {.mech = IPC_MECH_PASS, .rhost = "192.0.2.7"};
 	struct auth_child child;
@@ -484,8 +485,8 @@ test_25_codes(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		code = rows[i].auth;
 		account_code = rows[i].account;
-		assert_int_equal(
-		    attempt("poplar-x", "x", 5000, &verdict), rows[i].result);
+		assert_int_equal(attempt("poplar-x", "x", 5000, &verdict),
+		    rows[i].result);
 		assert_int_equal(verdict.uid, 0);
 		assert_string_equal(verdict.name, "");
 	}
@@ -516,8 +517,8 @@ test_37_account_gone(void **state)
 static void
 test_26_29_pam_is_not_asked(void **state)
 {
-	static const char *const names[] = {
-	    "", "../x", "a/b", ".", "-x", "x.lock", "%u", "a:b", "a b"};
+	static const char *const names[] = {"", "../x", "a/b", ".", "-x", "x.lock",
+	    "%u", "a:b", "a b"};
 	struct auth_verdict verdict;
 
 	(void)state;
@@ -557,8 +558,9 @@ test_111_no_service(void **state)
 	const struct config config = {
 	    .auth = {.backends = backends, .pam_service = service}
         };
-	struct auth_request request = {
-	    .mech = IPC_MECH_PASS, .user = "nobody", .secret = "x"};
+	struct auth_request request = {.mech = IPC_MECH_PASS,
+	    .user = "nobody",
+	    .secret = "x"};
 	struct auth_verdict verdict;
 
 	(void)state;
@@ -580,8 +582,8 @@ test_conversation(void **state)
 static void
 test_35_module_ends_the_child(void **state)
 {
-	static const char *const users[] = {
-	    "crash", "exit", "short", "zeros", "ones", "unterminated", "extra"};
+	static const char *const users[] = {"crash", "exit", "short", "zeros",
+	    "ones", "unterminated", "extra"};
 	int before = count_descriptors();
 
 	(void)state;
@@ -602,8 +604,8 @@ test_35_module_hangs(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
 		start = clock_now();
-		assert_int_equal(
-		    attempt(users[i], "x", 50, &verdict), AUTH_TROUBLE);
+		assert_int_equal(attempt(users[i], "x", 50, &verdict),
+		    AUTH_TROUBLE);
 		assert_true(clock_now() - start < 1500);
 		assert_clean(before);
 	}
@@ -622,8 +624,9 @@ test_35_module_leaves_daemons(void **state)
         };
 	char backends[] = "pam", service[] = "other";
 	const struct config config = {
-	    .auth = {
-	             .backends = backends, .pam_service = service, .first_uid = 1000}
+	    .auth = {.backends = backends,
+	             .pam_service = service,
+	             .first_uid = 1000}
         };
 	struct auth_request request = {.mech = IPC_MECH_PASS, .secret = "x"};
 	struct auth_verdict verdict;

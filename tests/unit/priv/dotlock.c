@@ -258,8 +258,8 @@ test_70_damaged_note(void **statep)
 	struct place *p = *statep;
 
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
-		assert_int_equal(
-		    symlinkat(notes[i], p->opening.state, "dotlock"), 0);
+		assert_int_equal(symlinkat(notes[i], p->opening.state, "dotlock"),
+		    0);
 		assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 		dotlock_remove(&p->opening);
 		assert_int_equal(entries(p->mail), 1);
@@ -524,8 +524,8 @@ test_61_read_only_file_system(void **statep)
 	struct place *p = *statep;
 
 	mount_small(p, "size=64k");
-	assert_int_equal(
-	    mount(NULL, p->mail, NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+	assert_int_equal(mount(NULL, p->mail, NULL, MS_REMOUNT | MS_RDONLY, NULL),
+	    0);
 	assert_int_equal(try_open(p), OPENING_OK);
 	assert_false(p->opening.fds.writable);
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);

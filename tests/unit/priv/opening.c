@@ -24,8 +24,8 @@ check_state_file(const struct place *p, const char *name, mode_t mode)
 {
 	struct stat st;
 
-	assert_int_equal(
-	    fstatat(p->opening.state, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(fstatat(p->opening.state, name, &st, AT_SYMLINK_NOFOLLOW),
+	    0);
 	assert_int_equal(st.st_mode, mode);
 	assert_int_equal(st.st_uid, geteuid());
 }
@@ -174,8 +174,8 @@ test_66_no_folder(void **statep)
 static void
 test_odd_paths(void **statep)
 {
-	static const char *const paths[] = {
-	    "", "alice", "mail/alice", "/tmp/", "/tmp/.", "/tmp/..", "/tmp/a\nb"};
+	static const char *const paths[] = {"", "alice", "mail/alice", "/tmp/",
+	    "/tmp/.", "/tmp/..", "/tmp/a\nb"};
 	struct place *p = *statep;
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {

@@ -114,8 +114,8 @@ try_open(struct place *p)
 	enum opening_result result;
 
 	alarm(10);
-	result = opening_open(
-	    &p->config, &p->account, p->file, "5f3a", "192.0.2.7", &p->opening);
+	result = opening_open(&p->config, &p->account, p->file, "5f3a", "192.0.2.7",
+	    &p->opening);
 	alarm(0);
 	assert_int_equal(setfsuid((uid_t)-1), geteuid());
 	assert_int_equal(setfsgid((gid_t)-1), getegid());

@@ -86,8 +86,8 @@ test_owner_form(void **statep)
 	assert_int_equal(owner.gid, 0);
 	assert_string_equal(owner.folder, "/m n");
 	assert_string_equal(owner.name, "\xc3\xa9=");
-	assert_int_equal(
-	    owner_parse("login=a\nuid=1\ngid=0\nfolder=/m\nname=a\n\0", 40, &owner),
+	assert_int_equal(owner_parse("login=a\nuid=1\ngid=0\nfolder=/m\nname=a\n\0",
+	                     40, &owner),
 	    -1);
 }
 

@@ -86,8 +86,9 @@ ask_full(uint32_t mech, const char *name, const char *secret,
 	const struct config config = {
 	    .auth = {.backends = backends, .users_file = path, .first_uid = 1000}
         };
-	struct auth_request request = {
-	    .mech = mech, .stamp = STAMP, .rhost = "::1"};
+	struct auth_request request = {.mech = mech,
+	    .stamp = STAMP,
+	    .rhost = "::1"};
 
 	strlcpy(request.user, name, sizeof(request.user));
 	strlcpy(request.secret, secret, sizeof(request.secret));
@@ -128,17 +129,17 @@ test_credentials(void **state)
 	(void)state;
 	assert_int_equal(with_credential("{PLAIN}sesame", "sesame"), AUTH_OK);
 	assert_int_equal(with_credential("{PLAIN}sesame", "sesam"), AUTH_PASSWORD);
-	assert_int_equal(
-	    with_credential("{PLAIN}sesame", "sesamee"), AUTH_PASSWORD);
+	assert_int_equal(with_credential("{PLAIN}sesame", "sesamee"),
+	    AUTH_PASSWORD);
 	assert_int_equal(with_credential(SHA512, "sesame"), AUTH_OK);
 	assert_int_equal(with_credential(SHA512, "Sesame"), AUTH_PASSWORD);
 	assert_int_equal(with_credential("{CRYPT}" SHA512, "sesame"), AUTH_OK);
 	assert_int_equal(with_credential(YESCRYPT, "sesame"), AUTH_OK);
 	assert_int_equal(with_credential(YESCRYPT, "sesamf"), AUTH_PASSWORD);
-	assert_int_equal(
-	    with_credential("{SCRAM-SHA-256}" SCRAM, "pencil"), AUTH_OK);
-	assert_int_equal(
-	    with_credential("{SCRAM-SHA-256}" SCRAM, "pencils"), AUTH_PASSWORD);
+	assert_int_equal(with_credential("{SCRAM-SHA-256}" SCRAM, "pencil"),
+	    AUTH_OK);
+	assert_int_equal(with_credential("{SCRAM-SHA-256}" SCRAM, "pencils"),
+	    AUTH_PASSWORD);
 }
 
 static void
@@ -249,8 +250,8 @@ test_29_names(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(
-		    text, sizeof(text), "%s:{PLAIN}x:1234:1234:::\n", names[i]);
+		snprintf(text, sizeof(text), "%s:{PLAIN}x:1234:1234:::\n",
+		    names[i]);
 		users(text);
 		assert_int_equal(ask(names[i], "x"), AUTH_UNKNOWN);
 	}
@@ -299,8 +300,8 @@ test_30_31_apop_or_pass(void **state)
 	(void)state;
 	users("a:{APOP}tanstaaf:1234:1234:::\np:{PLAIN}tanstaaf:1234:1234:::\n");
 	assert_int_equal(ask_apop("a", DIGEST), AUTH_OK);
-	assert_int_equal(
-	    ask_apop("a", "c4c9334bac560ecc979e58001b3e22fB"), AUTH_PASSWORD);
+	assert_int_equal(ask_apop("a", "c4c9334bac560ecc979e58001b3e22fB"),
+	    AUTH_PASSWORD);
 	assert_int_equal(ask_apop("a", "c4c9334b"), AUTH_PASSWORD);
 	assert_int_equal(ask("a", "tanstaaf"), AUTH_MECHANISM);
 	assert_int_equal(ask("a", DIGEST), AUTH_MECHANISM);
@@ -459,8 +460,8 @@ test_long_lines(void **state)
 		memcpy(text + len + 2, tail, sizeof(tail) - 1);
 		write_file(text, len + 2 + sizeof(tail) - 1, 0600);
 		assert_int_equal(ask("bob", "x"), AUTH_OK);
-		assert_int_equal(
-		    ask("alice", "x"), len < 16382 ? AUTH_OK : AUTH_LOCKED);
+		assert_int_equal(ask("alice", "x"),
+		    len < 16382 ? AUTH_OK : AUTH_LOCKED);
 		assert_int_equal(users_verify(path), len < 16382 ? 0 : 1);
 	}
 }
@@ -544,8 +545,8 @@ shortest(const char *name)
 static void
 test_40_time_of_a_refusal(void **state)
 {
-	static const char *const names[] = {
-	    "plain", "apop", "locked", "broken", "twice", "unknown", "zero"};
+	static const char *const names[] = {"plain", "apop", "locked", "broken",
+	    "twice", "unknown", "zero"};
 	long hashed;
 
 	(void)state;
@@ -566,8 +567,9 @@ test_unknown_backend(void **state)
 	const struct config config = {
 	    .auth = {.backends = backends, .users_file = path, .first_uid = 1000}
         };
-	struct auth_request request = {
-	    .mech = IPC_MECH_PASS, .user = "alice", .secret = "x"};
+	struct auth_request request = {.mech = IPC_MECH_PASS,
+	    .user = "alice",
+	    .secret = "x"};
 	struct auth_verdict verdict;
 
 	(void)state;

@@ -79,8 +79,8 @@ test_texts(void **state)
 			directives(row->text, other, sizeof(other));
 			assert_string_equal(english, other);
 			assert_int_equal(prefix(row->english), prefix(row->text));
-			assert_memory_equal(
-			    row->english, row->text, prefix(row->english));
+			assert_memory_equal(row->english, row->text,
+			    prefix(row->english));
 			assert_utf8(row->text);
 			assert_string_equal(
 			    language_text(&languages[i], row->english), row->text);
@@ -120,8 +120,8 @@ test_find(void **state)
 	assert_null(language_find("deu"));
 	assert_null(language_find(""));
 	assert_string_equal(language_text(&languages[0], "anything"), "anything");
-	assert_string_equal(
-	    language_text(language_find("de"), "anything"), "anything");
+	assert_string_equal(language_text(language_find("de"), "anything"),
+	    "anything");
 }
 
 int

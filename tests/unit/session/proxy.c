@@ -44,12 +44,12 @@ test_good(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		for (size_t cut = 0; cut < good[i].length; cut++) {
-			assert_int_equal(
-			    proxy_parse(good[i].octets, cut, &header), PROXY_MORE);
+			assert_int_equal(proxy_parse(good[i].octets, cut, &header),
+			    PROXY_MORE);
 			assert_in_range(header.need, 1, good[i].length - cut);
 		}
-		assert_int_equal(
-		    proxy_parse(good[i].octets, good[i].length, &header),
+		assert_int_equal(proxy_parse(good[i].octets, good[i].length,
+		                     &header),
 		    PROXY_DONE);
 		assert_int_equal(header.length, good[i].length);
 		assert_int_equal(header.known, good[i].address != NULL);
@@ -97,8 +97,8 @@ test_bad(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(
-		    proxy_parse(bad[i].octets, bad[i].length, &header), PROXY_BAD);
+		assert_int_equal(proxy_parse(bad[i].octets, bad[i].length, &header),
+		    PROXY_BAD);
 }
 
 /* CRC-32C bit by bit from the other end, to compare with. */
@@ -126,8 +126,8 @@ test_checksum(void **state)
 	uint32_t crc = crc32c((const unsigned char *)octets, length);
 
 	(void)state;
-	assert_int_equal(
-	    crc32c((const unsigned char *)"123456789", 9), 0xe3069283U);
+	assert_int_equal(crc32c((const unsigned char *)"123456789", 9),
+	    0xe3069283U);
 	for (size_t i = 0; i < 4; i++)
 		octets[length - 4 + i] = (char)(crc >> (24 - 8 * i));
 	assert_int_equal(proxy_parse(octets, length, &header), PROXY_DONE);
