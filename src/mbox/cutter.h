@@ -1,8 +1,8 @@
 /*
- * A cut at work, shared by the files that make and finish one: cut.c (order
- * of events), redo.c (with a journal of what is kept), gap.c (without space
- * for it), recover.c. All return 0, or -1 with errno. ENOSPC from the two
- * *_commit() means that nothing was changed and nothing will be.
+ * A cut at work, for the files that make and finish one: cut.c (order of
+ * events) and recover.c above, redo.c (with a journal of what is kept) and
+ * gap.c (without space for it) below. All return 0, or -1 with errno. ENOSPC
+ * from the two *_commit() means that nothing was changed and nothing will be.
  */
 #ifndef POPLAR_MBOX_CUTTER_H
 #define POPLAR_MBOX_CUTTER_H
@@ -18,6 +18,7 @@ struct cutter {
 	struct ranger ranger;
 };
 
+/* Begins; mbox is -1 where there is no file. Then, in every case, cutter_close(). */
 int cutter_open(struct cutter *cutter, int mbox, int journal);
 void cutter_close(struct cutter *cutter);
 
@@ -37,7 +38,7 @@ int cutter_put(struct cutter *cutter, const struct journal_head *head);
 /* From [from, end) in place to JOURNAL_CUT. */
 int cutter_mark(struct cutter *cutter);
 
-/* From any phase of a journal that counts to the end. */
+/* cut.c: from any phase of a journal that counts to the end. */
 int cutter_finish(struct cutter *cutter);
 
 /* redo.c: writes what is kept to the journal, and from there in place. */

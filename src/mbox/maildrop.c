@@ -1,5 +1,5 @@
 /*
- * A maildrop: opening, closing, and what is answered from the table alone.
+ * A maildrop: opening, behind the recovery of what was interrupted, and closing.
  * Runs inside the session, on descriptors that it was handed.
  */
 #include "maildrop.h"
@@ -9,7 +9,6 @@
 #include "cut.h"
 #include "journal.h"
 #include "state.h"
-#include "uidl.h"
 
 static const char *const error_names[MD_ERRORS] = {
     [MD_OK] = "ok",
@@ -128,82 +127,4 @@ maildrop_close(struct maildrop *md)
 	scan_free(md->scan);
 	free(md->block);
 	free(md);
-}
-
-void
-maildrop_stats(const struct maildrop *md, struct md_stats *statsp)
-{
-	*statsp = md->stats;
-}
-
-bool
-maildrop_writable(const struct maildrop *md)
-{
-	return md->fds.writable;
-}
-
-uint32_t
-maildrop_count(const struct maildrop *md)
-{
-	return md->table.count;
-}
-
-uint32_t
-maildrop_live(const struct maildrop *md)
-{
-	return md->live;
-}
-
-uint64_t
-maildrop_octets(const struct maildrop *md)
-{
-	return md->octets;
-}
-
-uint64_t
-maildrop_size(const struct maildrop *md, uint32_t number)
-{
-	return md->table.messages[number - 1].octets;
-}
-
-void
-maildrop_uid(const struct maildrop *md, uint32_t number, char uid[MD_UID_MAX + 1])
-{
-	uidl_format(&md->table.messages[number - 1], uid);
-}
-
-bool
-maildrop_is_deleted(const struct maildrop *md, uint32_t number)
-{
-	return (md->table.messages[number - 1].flags & MESSAGE_DELETED) != 0;
-}
-
-enum md_error
-maildrop_delete(struct maildrop *md, uint32_t number)
-{
-	struct message *message = &md->table.messages[number - 1];
-
-	if (!md->fds.writable)
-		return MD_READ_ONLY;
-	if ((message->flags & MESSAGE_DELETED) == 0) {
-		message->flags |= MESSAGE_DELETED;
-		md->live--;
-		md->octets -= message->octets;
-	}
-	return MD_OK;
-}
-
-void
-maildrop_undelete_all(struct maildrop *md)
-{
-	for (uint32_t i = 0; i < md->table.count; i++)
-		md->table.messages[i].flags &= ~MESSAGE_DELETED;
-	md->live = md->table.count;
-	md->octets = md->table.octets;
-}
-
-void
-maildrop_set_last(struct maildrop *md, uint32_t number)
-{
-	md->last = number;
 }

@@ -37,16 +37,19 @@
 /* The rest of a verdict that has begun to arrive. */
 #define REST_MS 1000
 
-static const char *const names[AUTH_RESULTS] = {
-    [AUTH_OK] = "ok",
-    [AUTH_PASSWORD] = "password",
-    [AUTH_UNKNOWN] = "unknown",
-    [AUTH_LOCKED] = "locked",
-    [AUTH_MECHANISM] = "mechanism",
-    [AUTH_BINDING] = "binding",
-    [AUTH_UID] = "uid",
-    [AUTH_TROUBLE] = "trouble",
-    [AUTH_CHALLENGE] = "challenge",
+/* In the words of the log: few reasons, and what tells those of one word apart. */
+static const struct {
+	const char *reason, *detail;
+} words[AUTH_RESULTS] = {
+    [AUTH_OK] = {"ok",       ""         },
+    [AUTH_PASSWORD] = {"password", ""         },
+    [AUTH_UNKNOWN] = {"unknown",  ""         },
+    [AUTH_LOCKED] = {"locked",   ""         },
+    [AUTH_MECHANISM] = {"password", "mechanism"},
+    [AUTH_BINDING] = {"password", "binding"  },
+    [AUTH_UID] = {"locked",   "uid"      },
+    [AUTH_TROUBLE] = {"trouble",  ""         },
+    [AUTH_CHALLENGE] = {"trouble",  "challenge"},
 };
 
 static const struct backend {
@@ -61,7 +64,13 @@ static const struct backend {
 const char *
 auth_result_name(enum auth_result result)
 {
-	return (unsigned)result < AUTH_RESULTS ? names[result] : "trouble";
+	return (unsigned)result < AUTH_RESULTS ? words[result].reason : "trouble";
+}
+
+const char *
+auth_result_detail(enum auth_result result)
+{
+	return (unsigned)result < AUTH_RESULTS ? words[result].detail : "";
 }
 
 static const struct backend *

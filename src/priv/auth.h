@@ -35,6 +35,9 @@ enum auth_result {
 /* The word behind reason= in the log: password, unknown, locked ... */
 const char *auth_result_name(enum auth_result result);
 
+/* The word behind detail=, where one reason has several causes; else empty. */
+const char *auth_result_detail(enum auth_result result);
+
 /* SCRAM's last step (RFC 5802 section 3); all borrowed. */
 struct auth_proof {
 	const struct ipc_challenge *challenge; /* as it was given */

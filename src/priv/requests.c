@@ -97,7 +97,8 @@ fail_login(struct monitor *monitor, uint64_t received, enum auth_result result)
 
 	while (delay > 0 && reply_at < clock_now())
 		reply_at += delay;
-	report_refusal(monitor, auth_result_name(result), "", false);
+	report_refusal(monitor, auth_result_name(result),
+	    auth_result_detail(result), false);
 	monitor->failures++;
 	await_instant(monitor, reply_at);
 	set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);

@@ -3,7 +3,7 @@ in one run on one machine; a table with ratios, JSON and plots.
 
 bench.py [--quick] [--only NAME,...] [--alone]
   --quick  smaller mailboxes, less of the peers, no plots: under two minutes
-  --only   only measures with one of these words in their names
+  --only   only measures with one of these words in their names, no plots
   --alone  without the peers
 """
 import argparse
@@ -17,6 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 import peers  # noqa: E402
+import series  # noqa: E402
 from measures import MEASURES, QUICK_FOR_PEERS, Run  # noqa: E402
 from servers import Loop, Poplar  # noqa: E402
 from table import lines  # noqa: E402
@@ -128,6 +129,8 @@ def main():
         figures = measure_all(run, servers, options.only, reasons)
         report(run, figures, reasons)
         write_json(run, figures, reasons, before)
+        if not options.quick and not options.only[0]:
+            series.draw(series.measure_series(run, servers[1:]))
     finally:
         for server in servers:
             server.stop()

@@ -96,7 +96,7 @@ class SystemUsers(PamCase):
                        (good, "wrong", "password"), ("ptnobody", "secret", "unknown"),
                        (locked, "secret", "locked"), (nothing, "secret", "locked"),
                        (expired, "secret", "locked"), (expired, "wrong", "password"),
-                       (low, "secret", "uid"), (low, "wrong", "password"))]
+                       (low, "secret", 'locked detail="uid"'), (low, "wrong", "password"))]
         self.assertEqual(len({reply for reply, _ in answers}), 1, answers)
         times = [took for _, took in answers]
         self.assertGreaterEqual(min(times), 0.39)
@@ -121,7 +121,7 @@ class SystemUsers(PamCase):
         server.write_users({"other": "{APOP}secret"})
         with server.client() as client:
             client.err(f"APOP {name} {client.apop_digest('secret')}", "[AUTH]")
-        server.wait_log(rf"login=fail reason=mechanism user={name}\b")
+        server.wait_log(rf"login=fail reason=password detail=\"mechanism\" user={name}\b")
 
     def test_users_file_decides_before_pam(self):
         """Its line for a name decides, a locked or faulty one too."""
@@ -241,8 +241,8 @@ class Modules(PamCase):
     def test_B25_module_makes_the_user_root(self):
         name = self.user()
         server = self.serve(self.modules(**{name: "become-root", "root": "ok"}), name)
-        self.refused(server, name, "x", "[AUTH]", "uid")
-        self.refused(server, "root", "x", "[AUTH]", "uid")
+        self.refused(server, name, "x", "[AUTH]", 'locked detail="uid"')
+        self.refused(server, "root", "x", "[AUTH]", 'locked detail="uid"')
 
 
 if __name__ == "__main__":

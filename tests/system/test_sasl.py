@@ -270,7 +270,7 @@ class External(SecureCase):
 
     def test_refused_by_the_users_file(self):
         server = self.trusted()
-        for name, reason in (("dewey@example.org", "locked"), ("apop", "mechanism"),
+        for name, reason in (("dewey@example.org", "locked"), ("apop", 'password detail="mechanism"'),
                              ("nobody-here", "unknown"), ("../mrose", "unknown")):
             client = self.connect(server, client=self.pair("c" + name.replace("/", ""), common=name))
             self.assertEqual(client.err("AUTH EXTERNAL ="), "-ERR [AUTH] login failed")

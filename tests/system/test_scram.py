@@ -156,7 +156,7 @@ class Scram(SaslCase):
                     if number % 10 == 0:
                         self.log_in(client, scram.Exchange(name))
         server.wait_log("auth=SCRAM-SHA-256 login=fail reason=password user=mrose")
-        server.wait_log("auth=SCRAM-SHA-256 login=fail reason=binding user=mrose")
+        server.wait_log("auth=SCRAM-SHA-256 login=fail reason=password detail=\"binding\" user=mrose")
 
     def sample(self, server):
         exchange = scram.Exchange(nonce="n" * 20)
@@ -211,8 +211,8 @@ class Scram(SaslCase):
                         replies.add(client.err(b64(exchange.final())))
         self.assertEqual(len(set(salts.values())), len(names))
         self.assertEqual(replies, {"-ERR [AUTH] login failed"})
-        for reason, name in (("password", "plain"), ("mechanism", "hash"), ("locked", "locked"),
-                             ("mechanism", "apop"), ("unknown", "unknown")):
+        for reason, name in (("password", "plain"), ('password detail="mechanism"', "hash"), ("locked", "locked"),
+                             ('password detail="mechanism"', "apop"), ("unknown", "unknown")):
             server.wait_log(f"auth=SCRAM-SHA-256 login=fail reason={reason} user={name}$")
         # for ever: the key outlives the daemon, and is nobody else's
         key = server.state_dir / "scram-key"
@@ -338,7 +338,7 @@ class ScramPlus(SecureCase):
                 exchange = scram.Exchange(binding=(kind, client.bindings[kind]))
                 self.begin(client, exchange, "SCRAM-SHA-256-PLUS")
                 client.err(b64(exchange.final(binding=b"n,,")), "[AUTH]")
-        server.wait_log("auth=SCRAM-SHA-256-PLUS login=fail reason=binding user=mrose")
+        server.wait_log("auth=SCRAM-SHA-256-PLUS login=fail reason=password detail=\"binding\" user=mrose")
 
     def test_B33_flags(self):
         server = self.serve(Scram.USERS)
