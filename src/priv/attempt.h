@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "requests.h"
+#include "running.h"
 
 /* A password, an APOP digest, or a name that the client's certificate holds. */
 enum auth_result attempt_login(struct monitor *monitor,

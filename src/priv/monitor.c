@@ -8,13 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
@@ -186,74 +183,6 @@ fork_child(struct monitor *monitor, void (*become)(const struct monitor *, int))
 	}
 	monitor->pair = pair[0];
 	return 0;
-}
-
-/* Tells the session to end; it does, but not in the middle of UPDATE. */
-static void
-pass_stop(struct monitor *monitor, enum ipc_end_reason reason)
-{
-	const struct ipc_plain plain = {.type = IPC_STOP, .value = reason};
-
-	if (monitor->stop != 0)
-		return;
-	monitor->stop = reason;
-	(void)ipc_send(monitor->pair, &plain, sizeof(plain), NULL, 0);
-}
-
-enum wake
-monitor_await(struct monitor *monitor, int fd, uint64_t deadline)
-{
-	const bool for_pair = fd == monitor->pair && fd != -1;
-	struct pollfd fds[] = {
-	    {.fd = fd,	                    .events = POLLIN},
-	    {.fd = for_pair ? -1 : monitor->pair},
-	    {.fd = monitor->signals,                   .events = POLLIN                },
-	    {.fd = monitor->life,                   .events = POLLIN},
-	};
-	struct signalfd_siginfo kick;
-	int n;
-
-	for (;;) {
-		n = poll(fds, 4, clock_poll_timeout(deadline));
-		if (n == -1 && errno != EINTR)
-			return WAKE_STOP;
-		if (n == 0 && deadline != 0 && clock_now() >= deadline)
-			return WAKE_LATE;
-		if (n <= 0)
-			continue;
-		if (fds[2].revents != 0 &&
-		    read(monitor->signals, &kick, sizeof(kick)) == sizeof(kick))
-			pass_stop(monitor, IPC_END_KICKED);
-		if (fds[3].revents != 0) {
-			fds[3].fd = monitor->life = -1;
-			pass_stop(monitor, IPC_END_SHUTDOWN);
-		}
-		if (fds[0].revents != 0)
-			return WAKE_READY;
-		if (!for_pair && (monitor->stop != 0 || fds[1].revents != 0))
-			return WAKE_STOP;
-	}
-}
-
-bool
-monitor_pending(const struct monitor *monitor)
-{
-	const struct md_fds *fds = &monitor->opening.fds;
-	struct stat st;
-
-	return monitor->opened && fds->journal != -1 &&
-	       fstat(fds->journal, &st) == 0 && st.st_size > 0;
-}
-
-void
-monitor_let_go(struct monitor *monitor)
-{
-	if (!monitor->opened)
-		return;
-	monitor->opened = false;
-	opening_close(monitor->setup->config, &monitor->opening);
-	if (monitor->setup->row != NULL)
-		monitor->setup->row->state[0] = '\0';
 }
 
 /* One message; false: the session is gone, or must go. */

@@ -4,7 +4,7 @@
 #ifndef POPLAR_PRIV_REPORT_H
 #define POPLAR_PRIV_REPORT_H
 
-#include "requests.h"
+#include "running.h"
 
 /* An enum md_error that a session sent, in words; never NULL. */
 const char *report_error(uint32_t error);

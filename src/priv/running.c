@@ -1,0 +1,81 @@
+/*
+ * A running monitor: what every part of it does with what it holds. Runs as
+ * root.
+ */
+#include "running.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+/* Tells the session to end; it does, but not in the middle of UPDATE. */
+static void
+pass_stop(struct monitor *monitor, enum ipc_end_reason reason)
+{
+	const struct ipc_plain plain = {.type = IPC_STOP, .value = reason};
+
+	if (monitor->stop != 0)
+		return;
+	monitor->stop = reason;
+	(void)ipc_send(monitor->pair, &plain, sizeof(plain), NULL, 0);
+}
+
+enum wake
+monitor_await(struct monitor *monitor, int fd, uint64_t deadline)
+{
+	const bool for_pair = fd == monitor->pair && fd != -1;
+	struct pollfd fds[] = {
+	    {fd,	                    POLLIN, 0},
+	    {for_pair ? -1 : monitor->pair, 0,      0},
+	    {monitor->signals,              POLLIN, 0},
+	    {monitor->life,                 POLLIN, 0},
+	};
+	struct signalfd_siginfo kick;
+	int n;
+
+	for (;;) {
+		n = poll(fds, 4, clock_poll_timeout(deadline));
+		if (n == -1 && errno != EINTR)
+			return WAKE_STOP;
+		if (n == 0 && deadline != 0 && clock_now() >= deadline)
+			return WAKE_LATE;
+		if (n <= 0)
+			continue;
+		if (fds[2].revents != 0 &&
+		    read(monitor->signals, &kick, sizeof(kick)) == sizeof(kick))
+			pass_stop(monitor, IPC_END_KICKED);
+		if (fds[3].revents != 0) {
+			fds[3].fd = monitor->life = -1;
+			pass_stop(monitor, IPC_END_SHUTDOWN);
+		}
+		if (fds[0].revents != 0)
+			return WAKE_READY;
+		if (!for_pair && (monitor->stop != 0 || fds[1].revents != 0))
+			return WAKE_STOP;
+	}
+}
+
+bool
+monitor_pending(const struct monitor *monitor)
+{
+	const struct md_fds *fds = &monitor->opening.fds;
+	struct stat st;
+
+	return monitor->opened && fds->journal != -1 &&
+	       fstat(fds->journal, &st) == 0 && st.st_size > 0;
+}
+
+void
+monitor_let_go(struct monitor *monitor)
+{
+	if (!monitor->opened)
+		return;
+	monitor->opened = false;
+	opening_close(monitor->setup->config, &monitor->opening);
+	if (monitor->setup->row != NULL)
+		monitor->setup->row->state[0] = '\0';
+}
