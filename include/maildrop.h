@@ -161,6 +161,9 @@ enum md_error maildrop_next(struct maildrop *md, char *buf, size_t size,
  */
 enum md_error maildrop_update(struct maildrop *md, uint32_t *removedp);
 
+/* Octets of a journal before the mail it keeps. */
+#define MD_JOURNAL_BODY 1024
+
 enum md_recovery {
 	MD_RECOVERY_NONE,    /* no UPDATE was under way */
 	MD_RECOVERY_DONE,    /* it was finished, or had been */

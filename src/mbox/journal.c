@@ -8,10 +8,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "maildrop.h"
+
 #define VERSION 1
 
 static const char magic[8] = {'p', 'o', 'p', 'l', 'a', 'r', 'J', '\n'};
 
+static_assert(JOURNAL_BODY == MD_JOURNAL_BODY, "what maildrop.h tells");
 static_assert(sizeof(struct journal_head) == JOURNAL_SLOT, "a head is a sector");
 
 void

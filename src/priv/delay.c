@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "state.h"
+#include "state_files.h"
 #include "text.h"
 
 #define BURST 3

@@ -25,7 +25,7 @@
 
 #include "log.h"
 #include "note.h"
-#include "state.h"
+#include "state_files.h"
 
 static int
 find_names(const struct opening *o, struct names *names)

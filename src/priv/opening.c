@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,20 +18,9 @@
 
 #include "log.h"
 #include "state.h"
+#include "state_files.h"
 
 #define FILE_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
-
-enum opening_result
-opening_fault(struct opening *opening, enum opening_result result, const char *fmt,
-    ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(opening->fault, sizeof(opening->fault), fmt, ap);
-	va_end(ap);
-	return result;
-}
 
 static enum opening_result
 begin(struct opening *o, const struct account *account)

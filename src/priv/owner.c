@@ -4,7 +4,7 @@
  * in: what recovery does follows from `owner`, and `holder` is shown to
  * people.
  */
-#include "state.h"
+#include "owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "state_files.h"
 #include "text.h"
 
 #define OWNER_MAX (PATH_MAX + NAME_MAX + IPC_NAME_MAX + 128)

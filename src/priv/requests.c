@@ -17,7 +17,7 @@
 #include "network.h"
 #include "peer.h"
 #include "report.h"
-#include "state.h"
+#include "state_files.h"
 
 #define IN_USE_RETRY_MS 50
 #define LAST_MOMENT_MS 2

@@ -13,7 +13,7 @@
 
 #include "ipc.h"
 #include "session.h"
-#include "state.h"
+#include "state_files.h"
 
 enum row_phase { ROW_AUTHORIZATION = 1, ROW_LOGIN, ROW_TRANSACTION };
 

@@ -5,6 +5,7 @@
 #include "place.h"
 
 #include "priv/state.h"
+#include "priv/state_files.h"
 
 /* The one state folder of a place. */
 static const char *
