@@ -294,6 +294,7 @@ class Exclusion(AuthCase):
 
 class Memory(harness.TestCase):
     @needs_root
+    @harness.measures
     def test_B39_no_process_keeps_the_password(self):
         for privileged in (True, False):
             with self.subTest(privileged=privileged):

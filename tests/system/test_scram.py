@@ -386,6 +386,7 @@ class Memory(SecureCase):
         return [password().encode(), blob[:28].encode(), base64.b64decode(blob)[-20:]]
 
     @harness.needs_root
+    @harness.measures
     def test_B39_no_process_keeps_the_secret(self):
         for mechanism in ("PLAIN", "LOGIN", "SCRAM", "PLAIN-TLS", "LOGIN-TLS", "SCRAM-TLS"):
             for scheme in ("keys", "plain"):
