@@ -227,7 +227,8 @@ soak: all
 	$(MAKE) fuzz FUZZ_SECONDS=3600
 
 bench bench-quick: all $(bench_tools)
-	POPLAR_BUILD=$(abspath $(out)) /usr/bin/python3 tests/bench/bench.py \
+	PYTHONDONTWRITEBYTECODE=1 POPLAR_BUILD=$(abspath $(out)) \
+		/usr/bin/python3 tests/bench/bench.py \
 		$(if $(filter bench-quick,$@),--quick) $(BENCH)
 
 .PHONY: all units check clean install uninstall demo format lint sanitize \

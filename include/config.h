@@ -102,6 +102,7 @@ int config_load(const char *path, bool required,
     const struct config_overrides *overrides, FILE *errors,
     struct config **configp);
 
+/* NULL is allowed. */
 void config_free(struct config *config);
 
 /* Calls a function for each row, "section", "key", default: for tests and -V. */

@@ -107,7 +107,10 @@ enum md_error maildrop_open(const struct md_fds *fds,
 /* Releases locks and memory; the descriptors stay open. NULL is allowed. */
 void maildrop_close(struct maildrop *md);
 
+/* What opening it took, and what the index remembers; as of the login. */
 void maildrop_stats(const struct maildrop *md, struct md_stats *statsp);
+
+/* Whether messages can be deleted: it was opened for writing. */
 bool maildrop_writable(const struct maildrop *md);
 
 /* Messages seen at login, deleted or not. */
@@ -124,6 +127,7 @@ uint64_t maildrop_size(const struct maildrop *md, uint32_t number);
 void maildrop_uid(const struct maildrop *md, uint32_t number,
     char uid[MD_UID_MAX + 1]);
 
+/* Whether it is marked as deleted. */
 bool maildrop_is_deleted(const struct maildrop *md, uint32_t number);
 
 /* DELE: marks; MD_READ_ONLY where the file cannot be written. */

@@ -22,6 +22,7 @@ void network_map_v4(unsigned char address[NETWORK_OCTETS],
 void network_print(const unsigned char address[NETWORK_OCTETS], char *dst,
     size_t size);
 
+/* 127.0.0.0/8 or ::1. */
 bool network_is_loopback(const unsigned char address[NETWORK_OCTETS]);
 
 /*

@@ -287,8 +287,11 @@ static int
 change(const struct request *request, struct users *users,
     const struct config *config, char **credentialp)
 {
-	static const char *const done[] =
-	    {[SET] = "password changed", [LOCK] = "locked", [UNLOCK] = "unlocked"};
+	static const char *const done[] = {
+	    [SET] = "password changed",
+	    [LOCK] = "locked",
+	    [UNLOCK] = "unlocked",
+	};
 	struct users_entry entry;
 	struct ids ids;
 	bool new;

@@ -38,6 +38,7 @@ int disk_allocate(int fd, off_t at, off_t len);
 /* The same, but the size of the file stays: room for a write to come. */
 int disk_reserve(int fd, off_t at, off_t len);
 
+/* fstat(2), and the time of birth where the file system has one. */
 int disk_stat(int fd, struct disk_stat *stat);
 
 /* Octets free on the file system for this process, and its size. */

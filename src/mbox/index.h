@@ -36,6 +36,7 @@ enum index_match {
  */
 enum md_error index_load(int fd, struct table *table, struct index_facts *factsp);
 
+/* What the record says of a maildrop in this state. */
 enum index_match index_compare(const struct index_facts *facts,
     const struct disk_stat *now);
 

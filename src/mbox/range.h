@@ -45,6 +45,7 @@ int range_copy(struct ranger *ranger, int fd, off_t from, off_t to, int dst,
 int range_hash_one(struct ranger *ranger, int fd, off_t from, off_t to,
     struct digest *digestp);
 
+/* XXH3-128 of octets in memory. */
 void digest_of(const void *data, size_t len, struct digest *digestp);
 bool digest_equal(const struct digest *one, const struct digest *other);
 

@@ -78,6 +78,10 @@ struct auth_verdict {
 void auth_decide(const struct config *config, const struct auth_request *request,
     struct auth_verdict *verdict);
 
+/* Sets the result; but for AUTH_OK and AUTH_CHALLENGE all else is forgotten. */
+void auth_conclude(struct auth_verdict *verdict, enum auth_result result);
+
+/* auth_child.c: the child of one attempt. */
 struct auth_child {
 	pid_t pid;
 	int ready;   /* poll this: readable when there is a verdict, or no child */

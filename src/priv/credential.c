@@ -131,14 +131,15 @@ stored_keys(const char *text, const struct auth_request *request,
 }
 
 /* The bare hash is last: its empty prefix fits everything. */
+/* clang-format off */
 static const struct scheme schemes[] = {
     {"{PLAIN}",         IPC_MECH_PASS, secret_fault, plain_matches,            plain_keys},
-    {"{CRYPT}",         IPC_MECH_PASS, hash_fault,   hash_matches,             NULL      },
-    {"{APOP}",          IPC_MECH_APOP, secret_fault, apop_credential_matches,  NULL      },
-    {"{SCRAM-SHA-256}", IPC_MECH_PASS, scram_fault,  scram_credential_matches,
-     stored_keys                                                                         },
-    {"",                IPC_MECH_PASS, hash_fault,   hash_matches,             NULL      },
+    {"{CRYPT}",         IPC_MECH_PASS, hash_fault,   hash_matches,             NULL},
+    {"{APOP}",          IPC_MECH_APOP, secret_fault, apop_credential_matches,  NULL},
+    {"{SCRAM-SHA-256}", IPC_MECH_PASS, scram_fault,  scram_credential_matches, stored_keys},
+    {"",                IPC_MECH_PASS, hash_fault,   hash_matches,             NULL},
 };
+/* clang-format on */
 
 static const struct scheme *
 find_scheme(const char *text)

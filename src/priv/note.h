@@ -23,6 +23,7 @@ int note_write(int state, const struct note *note);
 /* Whether there is one; a damaged one is none. */
 bool note_read(int state, struct note *note);
 
+/* Removes it; none is fine. */
 void note_clear(int state);
 
 #endif

@@ -22,6 +22,7 @@ struct recoveries {
 	size_t waiting, failed;
 };
 
+/* Nothing queued, nothing running. */
 void recoveries_init(struct recoveries *recoveries);
 
 /* Queues one state folder, by name. Lack of memory is logged: its next login recovers. */

@@ -158,9 +158,8 @@ report_end(const struct monitor *monitor, const struct ipc_end *end)
 	    (unsigned long long)end->top_octets, end->dele, pending, end->left,
 	    (unsigned long long)end->octets_left, update, seconds(monitor));
 	if (end->update_error != MD_OK)
-		log_error("sid=%s update of %s failed, nothing deleted: %s",
-		    monitor->sid, monitor->opening.path,
-		    report_error(end->update_error));
+		log_error("sid=%s update of %s failed: %s", monitor->sid,
+		    monitor->opening.path, report_error(end->update_error));
 }
 
 void

@@ -39,6 +39,7 @@ void serving_log(const struct serving *serving, bool foreground);
 /* No new connections. */
 void serving_stop(struct serving *serving);
 
+/* Frees configuration and certificates; the sockets end with the process. */
 void serving_free(struct serving *serving);
 
 #endif

@@ -39,6 +39,8 @@ struct table {
 
 /* Makes a table of count rows in shared memory. NULL with errno. */
 struct table *table_make(size_t count);
+
+/* Its size in octets. */
 size_t table_size(const struct table *table);
 
 /* The monitor: the table is gone from its children to come. */
@@ -46,6 +48,8 @@ void table_hide(struct table *table);
 
 /* A free row, cleared, with nothing but its phase set; NULL: full. */
 struct row *table_take(struct table *table);
+
+/* The row of a monitor by its process id; NULL: none. */
 struct row *table_find(struct table *table, pid_t pid);
 
 /* Rows in use and not told to go; those among them with a source. */

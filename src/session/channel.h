@@ -27,6 +27,7 @@ enum channel_result {
 	CHANNEL_STOPPED /* the monitor has something to say, or is gone */
 };
 
+/* Borrows the three descriptors; in and out may be one. */
 void channel_open(struct channel *channel, int in, int out, int pair);
 
 /* Waits for at least one octet, until the deadline (clock.h). */

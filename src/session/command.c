@@ -14,12 +14,12 @@
 #define WORD_MAX 255
 
 /* RFC 1725 sections 4 to 7; CAPA of RFC 2449; LAST and RPOP of RFC 1081. */
+/* clang-format off */
 static const struct command commands[] = {
     {"USER", AUTHORIZATION, FORM_NAME,          "USER name",                   run_user},
     {"PASS", AUTHORIZATION, FORM_REST,          "PASS password, after USER",   run_pass},
     {"APOP", AUTHORIZATION, FORM_TWO_WORDS,     "APOP name digest",            run_apop},
-    {"AUTH", AUTHORIZATION, FORM_MAYBE_WORDS,   "AUTH [mechanism [response]]",
-     run_auth                                                                          },
+    {"AUTH", AUTHORIZATION, FORM_MAYBE_WORDS,   "AUTH [mechanism [response]]", run_auth},
     {"STLS", AUTHORIZATION, FORM_NONE,          "STLS",                        run_stls},
     {"UTF8", AUTHORIZATION, FORM_NONE,          "UTF8",                        run_utf8},
     {"CAPA", BOTH,          FORM_NONE,          "CAPA",                        run_capa},
@@ -30,12 +30,13 @@ static const struct command commands[] = {
     {"LIST", TRANSACTION,   FORM_MAYBE_MESSAGE, "LIST [message-number]",       run_list},
     {"UIDL", TRANSACTION,   FORM_MAYBE_MESSAGE, "UIDL [message-number]",       run_uidl},
     {"RETR", TRANSACTION,   FORM_MESSAGE,       "RETR message-number",         run_retr},
-    {"TOP",  TRANSACTION,   FORM_MESSAGE_LINES, "TOP message-number lines",    run_top },
+    {"TOP",  TRANSACTION,   FORM_MESSAGE_LINES, "TOP message-number lines",    run_top},
     {"DELE", TRANSACTION,   FORM_MESSAGE,       "DELE message-number",         run_dele},
     {"NOOP", TRANSACTION,   FORM_NONE,          "NOOP",                        run_noop},
     {"RSET", TRANSACTION,   FORM_NONE,          "RSET",                        run_rset},
     {"LAST", TRANSACTION,   FORM_NONE,          "LAST",                        run_last},
 };
+/* clang-format on */
 
 /* How many words each form wants. */
 static const struct {

@@ -50,7 +50,7 @@ enum verdict run_stls(struct client *client, const struct args *args);
 enum verdict run_utf8(struct client *client, const struct args *args);
 enum verdict run_apop(struct client *client, const struct args *args);
 
-/* In sasl.c. */
+/* In mechanisms.c. */
 enum verdict run_auth(struct client *client, const struct args *args);
 
 /*

@@ -90,6 +90,28 @@ run_rpop(struct client *client, const struct args *args)
 	return client_refuse(client, "RPOP is not safe and not offered");
 }
 
+/*
+ * After a failure of the disk a deletion may be committed all the same, and
+ * recovery is finishing it: only other failures leave nothing deleted for sure.
+ */
+static void
+say_updated(struct client *client, enum md_error error, uint32_t left)
+{
+	const char *text = update_texts[error];
+
+	if (error != MD_OK && text == NULL)
+		client_refuse(client, "[SYS/TEMP] the server's disk failed; log in "
+		                      "again to see what was deleted");
+	else if (error != MD_OK)
+		client_say(client, "-ERR [SYS/TEMP] %s, nothing deleted",
+		    language_text(client->language, text));
+	else if (left == 0)
+		client_say(client, "+OK Poplar signing off (maildrop empty)");
+	else
+		client_say(client, "+OK Poplar signing off (%u messages left)",
+		    left);
+}
+
 /* The UPDATE state: commits, lets go of every lock, then tells how it went. */
 static enum verdict
 update(struct client *client)
@@ -118,15 +140,7 @@ update(struct client *client)
 	client->tally.octets_left = octets;
 	client_release(client);
 	link_end(&client->link, &client->tally);
-	if (error != MD_OK)
-		client_say(client, "-ERR [SYS/TEMP] %s, nothing deleted",
-		    update_texts[error] != NULL ? update_texts[error]
-		                                : "the server's disk failed");
-	else if (left == 0)
-		client_say(client, "+OK Poplar signing off (maildrop empty)");
-	else
-		client_say(client, "+OK Poplar signing off (%u messages left)",
-		    left);
+	say_updated(client, error, left);
 	return CLOSE;
 }
 

@@ -103,7 +103,9 @@ static const struct translation german[] = {
 	{"no memory left on the server", "kein Arbeitsspeicher mehr auf dem Server"},
 	{"maildrop folder does not permit what the server needs",
 	    "der Ordner des Postfachs erlaubt nicht, was der Server braucht"},
-	{"the server's disk failed", "die Festplatte des Servers versagt"},
+	{"[SYS/TEMP] the server's disk failed; log in again to see what was deleted",
+	    "[SYS/TEMP] die Festplatte des Servers versagt; neu anmelden, um zu sehen, was "
+	    "gelöscht ist"},
 
 	/* any state */
 	{"-ERR usage: %s", "-ERR Gebrauch: %s"},

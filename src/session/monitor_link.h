@@ -44,6 +44,7 @@ bool link_proof(struct monitor_link *link, struct ipc_proof *proof,
 /* Tells how maildrop_open() went. */
 void link_opened(struct monitor_link *link, const struct ipc_opened *opened);
 
+/* An event for the log; text is made safe there, and cut. */
 void link_note(struct monitor_link *link, enum ipc_note note, const char *text);
 
 /* Tells the end and waits until the monitor has let go of the maildrop. */

@@ -10,8 +10,6 @@
 
 #include "client.h"
 
-struct mechanism;
-
 /* One step of a mechanism: takes a response, decoded and terminated. */
 #define SASL_STEP(name)                                                            \
 	enum verdict name(struct client *client, char *data, size_t length)
@@ -28,24 +26,19 @@ struct sasl_scram {
 struct sasl {
 	enum ipc_mech mech;
 	SASL_STEP((*next));
+	bool binding_offered; /* SCRAM-SHA-256-PLUS would be accepted now */
 	char name[IPC_NAME_MAX];
 	struct sasl_scram scram;
 };
 
-/* Whether AUTH would accept any mechanism now. */
-bool sasl_offered(const struct client *client);
-
-/* Adds those that AUTH would accept to the output, a blank before each. */
-void sasl_list(struct client *client);
-
 /* The next line of the client's, which belongs to the attempt. Cut and decoded in place. */
 enum verdict sasl_response(struct client *client, char *line, size_t length);
 
+/* The same of an initial response, which cannot cancel. */
+enum verdict sasl_take(struct client *client, char *text, size_t length);
+
 /* Forgets the attempt, if there is one. */
 void sasl_cancel(struct client *client);
-
-/* For mechanisms: whether another of them is offered. */
-bool sasl_offers(const struct client *client, enum ipc_mech mech);
 
 /* For mechanisms: a challenge, and who takes the response to it. GO_ON. */
 enum verdict sasl_challenge(struct client *client, const char *text,
@@ -56,6 +49,16 @@ enum verdict sasl_refuse(struct client *client, const char *text);
 
 /* The refusal of an authzid that is not the name. */
 extern const char sasl_other_name[];
+
+/* mechanisms.c: whether AUTH would accept any mechanism now. */
+bool sasl_offered(const struct client *client);
+
+/* Adds those that AUTH would accept to the output, a blank before each. */
+void sasl_list(struct client *client);
+
+/* PLAIN and LOGIN, in sasl_plain.c. */
+SASL_STEP(plain_start);
+SASL_STEP(login_start);
 
 /* SCRAM, in sasl_scram.c, and whether it can bind to the channel. */
 SASL_STEP(scram_start);

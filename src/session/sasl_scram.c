@@ -89,8 +89,7 @@ take_flag(struct client *client, const char *flag)
 	unsigned char data[TLS_BINDING_MAX];
 
 	if (client->sasl->mech == IPC_MECH_SCRAM) {
-		if (strcmp(flag, "y") == 0 &&
-		    sasl_offers(client, IPC_MECH_SCRAM_PLUS))
+		if (strcmp(flag, "y") == 0 && client->sasl->binding_offered)
 			return "[AUTH] channel binding is offered, yet the client "
 			       "was told otherwise";
 		return strcmp(flag, "y") == 0 || strcmp(flag, "n") == 0 ? NULL

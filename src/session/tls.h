@@ -24,6 +24,8 @@ enum io_result tls_handshake(struct tls *tls);
 
 /* At least one octet and at most size; *lengthp is set with IO_DONE. */
 enum io_result tls_read(struct tls *tls, void *buf, size_t size, size_t *lengthp);
+
+/* Writes up to size octets; *lengthp is set with IO_DONE. */
 enum io_result tls_write(struct tls *tls, const void *buf, size_t size,
     size_t *lengthp);
 

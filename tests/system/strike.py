@@ -96,7 +96,9 @@ class Update:
         self.uids = {}
 
     def begin(self, server, fresh=True):
-        """Puts the mail there and a session up to QUIT. Returns its client."""
+        """Puts the mail there and a session up to QUIT, the only one. Returns
+        its client."""
+        server.wait_idle()
         if fresh:
             server.put(self.mail)
         client = server.logged_in()
