@@ -380,7 +380,8 @@ choose_pop3s(struct load *load)
 	struct config *config = load->config;
 	const struct config_row *row = find_row("listen", "pop3s");
 
-	if (load->count == 0 && config->tls.certificate[0] != '\0' && row != NULL &&
+	if (load->count == 0 && config->tls.certificate != NULL &&
+	    config->tls.certificate[0] != '\0' && row != NULL &&
 	    load->lines[row - config_rows] == 0 && config->listen.pop3s[0] == '\0')
 		set(load, row, "*:995");
 }

@@ -234,7 +234,7 @@ static bool
 parse_words(const struct config_row *row, const char *text,
     struct config_value *value)
 {
-	unsigned seen;
+	unsigned seen = 0;
 
 	if (!parse_list(row, text, value, &seen))
 		return false;
@@ -246,7 +246,7 @@ static bool
 parse_auto_words(const struct config_row *row, const char *text,
     struct config_value *value)
 {
-	unsigned seen;
+	unsigned seen = 0;
 
 	if (!parse_list(row, text, value, &seen))
 		return false;

@@ -130,24 +130,24 @@ terminated(const char *text, size_t size)
 }
 
 /* A field that must hold a terminated string, by the type of its message. */
-#define STRING(kind, member, field)                                                \
+#define STRING(kind, field)                                                        \
 	{                                                                          \
-		kind, offsetof(union ipc_message, member.field),                   \
-		    sizeof(((union ipc_message *)NULL)->member.field)              \
+		kind, offsetof(union ipc_message, field),                          \
+		    sizeof(((union ipc_message *)NULL)->field)                     \
 	}
 
 static const struct {
 	uint32_t type;
 	size_t offset, size;
 } strings[] = {
-    STRING(IPC_LOGIN, login, user),
-    STRING(IPC_LOGIN, login, secret),
-    STRING(IPC_LOGIN_REPLY, login_reply, holder),
-    STRING(IPC_SCRAM, login, user),
-    STRING(IPC_SCRAM, login, secret),
-    STRING(IPC_CHALLENGE, challenge, salt),
-    STRING(IPC_CHALLENGE, challenge, nonce),
-    STRING(IPC_PROOF, proof, message),
+    STRING(IPC_LOGIN, login.user),
+    STRING(IPC_LOGIN, login.secret),
+    STRING(IPC_LOGIN_REPLY, login_reply.holder),
+    STRING(IPC_SCRAM, login.user),
+    STRING(IPC_SCRAM, login.secret),
+    STRING(IPC_CHALLENGE, challenge.salt),
+    STRING(IPC_CHALLENGE, challenge.nonce),
+    STRING(IPC_PROOF, proof.message),
 };
 
 int
