@@ -35,7 +35,7 @@ enum {
 };
 
 #define DOTLOCK_TOUCH_MS 60000
-#define RECOVERY_LIMIT_MS 600000
+#define UPDATE_LIMIT_MS 600000 /* of any size, on any disk */
 #define IN_USE_RETRY_MS 20
 
 /* A sanitizer's report needs somewhere to go. */
@@ -177,7 +177,8 @@ fork_child(struct monitor *monitor, void (*become)(const struct monitor *, int))
 		become(monitor, pair[1]);
 	}
 	close(pair[1]);
-	if (monitor->child == -1) {
+	/* a session that asks and never reads must not stop its monitor */
+	if (monitor->child == -1 || fcntl(pair[0], F_SETFL, O_NONBLOCK) == -1) {
 		close(pair[0]);
 		return -1;
 	}
@@ -214,7 +215,10 @@ touch_dotlock(struct monitor *monitor)
 		(void)dotlock_touch(&monitor->opening);
 }
 
-/* Answers until the child is gone; returns its wait status. */
+/*
+ * Answers until the child is gone or the limit (0: none) has passed; returns
+ * its wait status. One that was told to stop has as long as an UPDATE may take.
+ */
 static int
 serve_child(struct monitor *monitor, uint64_t limit)
 {
@@ -222,7 +226,9 @@ serve_child(struct monitor *monitor, uint64_t limit)
 	int status = 0;
 	bool going = true;
 
-	while (going) {
+	while (going && (limit == 0 || clock_now() < limit)) {
+		if (limit == 0 && monitor->stop != 0)
+			limit = clock_now() + UPDATE_LIMIT_MS;
 		if (clock_now() >= touch) {
 			touch_dotlock(monitor);
 			touch = clock_now() + DOTLOCK_TOUCH_MS;
@@ -233,7 +239,6 @@ serve_child(struct monitor *monitor, uint64_t limit)
 			going = serve_one(monitor);
 			break;
 		case WAKE_LATE:
-			going = limit == 0 || clock_now() < limit;
 			break;
 		default:
 			going = false;
@@ -241,8 +246,8 @@ serve_child(struct monitor *monitor, uint64_t limit)
 	}
 	close(monitor->pair);
 	monitor->pair = -1;
-	if (monitor->phase != PHASE_ENDED)
-		kill(monitor->child, SIGKILL);
+	/* an honest one has closed its end by its exit, which this cannot undo */
+	kill(monitor->child, SIGKILL);
 	while (waitpid(monitor->child, &status, 0) == -1 && errno == EINTR)
 		;
 	return status;
@@ -261,7 +266,7 @@ recover(struct monitor *monitor)
 		    monitor->sid, monitor->opening.path, strerror(errno));
 		return 1;
 	}
-	status = serve_child(monitor, clock_now() + RECOVERY_LIMIT_MS);
+	status = serve_child(monitor, clock_now() + UPDATE_LIMIT_MS);
 	if (status == 0 && monitor->verdict.result == MD_OK)
 		return 0;
 	log_error(

@@ -26,6 +26,12 @@
 /* Logins that one connection may try, whatever comes of them. */
 #define ATTEMPTS_MAX 100
 
+/* Requests before a login has succeeded: each may write a line to the log. */
+#define REQUESTS_MAX 500
+
+/* Journals of one connection: at its login, and in the recovery behind it. */
+#define SET_ASIDE_MAX 2
+
 static void
 set_phase(struct monitor *monitor, enum phase phase, enum row_phase row_phase)
 {
@@ -345,12 +351,15 @@ answer_undotlock(struct monitor *monitor, const union ipc_message *message)
 	dotlock_remove(&monitor->opening);
 }
 
+/* Each costs an inode: no more than honest sessions have reason for. */
 static void
 answer_set_aside(struct monitor *monitor, const union ipc_message *message)
 {
-	int failed = journal_set_aside(&monitor->opening);
+	int failed = -1;
 
 	(void)message;
+	if (monitor_pending(monitor) && ++monitor->set_aside <= SET_ASIDE_MAX)
+		failed = journal_set_aside(&monitor->opening);
 	send_plain(monitor, IPC_SET_ASIDE_REPLY, failed != 0,
 	    &monitor->opening.fds.journal, failed != 0 ? 0 : 1);
 }
@@ -408,7 +417,9 @@ request_answer(struct monitor *monitor, const union ipc_message *message,
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (requests[i].type != message->type)
 			continue;
-		if ((requests[i].phases & monitor->phase) == 0)
+		if ((requests[i].phases & monitor->phase) == 0 ||
+		    (monitor->phase == PHASE_LOGIN &&
+		        ++monitor->asked > REQUESTS_MAX))
 			return false;
 		requests[i].answer(monitor, message);
 		return true;

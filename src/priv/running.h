@@ -35,6 +35,8 @@ struct monitor {
 	char address[SESSION_ADDRESS_MAX]; /* the setup's, or what a proxy told */
 	bool introduced;                   /* a proxy told */
 	unsigned attempts, failures;
+	unsigned asked;     /* requests in PHASE_LOGIN */
+	unsigned set_aside; /* journals */
 	uint32_t tls;  /* version on the wire, as the session says; 0: none */
 	uint32_t mech; /* of the last login */
 	struct ipc_challenge challenge; /* waits for its proof; type 0: none */
