@@ -45,6 +45,9 @@ enum {
 #define NULL_DESCRIPTORS 3
 #endif
 
+static const char no_session[] =
+    "-ERR [SYS/TEMP] no process left on the server\r\n";
+
 /*
  * RFC 1725 section 7: a msg-id, different for each greeting. The process and
  * the clock make it so; the random part makes it unforeseeable.
@@ -290,6 +293,8 @@ monitor_run(const struct monitor_setup *setup)
 	if (fork_child(monitor, become_session) == -1) {
 		log_error("ip=%s cannot start a session: %s", setup->address,
 		    strerror(errno));
+		if (write(setup->client_out, no_session, strlen(no_session)) == -1)
+			log_debug("ip=%s is gone", setup->address);
 		free(monitor);
 		return EX_OSERR;
 	}
