@@ -148,10 +148,7 @@ refuse_login(struct client *client, const struct ipc_login_reply *reply)
 		    delay_seconds(client));
 	else
 		client_refuse(client, result_texts[reply->result]);
-	if (reply->result == IPC_RESULT_DENIED &&
-	    ++client->failures >= client->setup->config->auth.max_attempts)
-		return client_end(client, IPC_END_ERROR, CLOSE);
-	return GO_ON;
+	return reply->result == IPC_RESULT_DENIED ? client_failed(client) : GO_ON;
 }
 
 bool
@@ -192,8 +189,9 @@ run_user(struct client *client, const struct args *args)
 {
 	if (!cleartext_allowed(client)) {
 		link_note(&client->link, IPC_NOTE_CLEARTEXT, args->first);
-		return client_refuse(client,
+		client_refuse(client,
 		    "[AUTH] no passwords over this connection; use TLS or APOP");
+		return client_failed(client);
 	}
 	strlcpy(client->user, args->first, sizeof(client->user));
 	client_say(client, "+OK send PASS");

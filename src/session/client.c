@@ -18,6 +18,14 @@ client_end(struct client *client, enum ipc_end_reason reason, enum verdict verdi
 	return verdict;
 }
 
+enum verdict
+client_failed(struct client *client)
+{
+	if (++client->failures < client->setup->config->auth.max_attempts)
+		return GO_ON;
+	return client_end(client, IPC_END_ERROR, CLOSE);
+}
+
 void
 client_enter(struct client *client, enum state state)
 {

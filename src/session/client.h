@@ -51,6 +51,9 @@ struct client {
 enum verdict client_end(struct client *client, enum ipc_end_reason reason,
     enum verdict verdict);
 
+/* A login failed: GO_ON, or the end once there were auth.max_attempts. */
+enum verdict client_failed(struct client *client);
+
 /* The one function that changes the state. */
 void client_enter(struct client *client, enum state state);
 

@@ -271,8 +271,9 @@ SASL_STEP(scram_start)
 	if (client->link.stop != 0)
 		return client_end(client, (enum ipc_end_reason)client->link.stop,
 		    DROP);
-	if (challenge.iterations == 0)
-		return sasl_refuse(client,
-		    "[SYS/TEMP] mail is out of reach, try later");
+	if (challenge.iterations == 0) {
+		sasl_refuse(client, "[SYS/TEMP] mail is out of reach, try later");
+		return client_failed(client);
+	}
 	return send_challenge(client, &challenge);
 }
