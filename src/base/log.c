@@ -7,6 +7,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -108,15 +109,30 @@ to_syslog(int priority, const char *word, const char *text)
 		state.lost++;
 }
 
+/* A pipe that nobody empties would hold us up; a line is below PIPE_BUF. */
+static bool
+write_stderr(const char *line, size_t len)
+{
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0 &&
+	       write(STDERR_FILENO, line, len) != -1;
+}
+
 static void
 to_stderr(const char *word, const char *text)
 {
 	char line[LOG_LINE_MAX + 128];
-	int n = snprintf(line, sizeof(line), "%s: %s%s\n", getprogname(), word,
-	    text);
-	ssize_t written = write(STDERR_FILENO, line, (size_t)n);
+	int n;
 
-	if (written == -1)
+	if (state.lost > 0) {
+		n = snprintf(line, sizeof(line),
+		    "%s: warning: %lu log lines lost\n", getprogname(), state.lost);
+		if (write_stderr(line, (size_t)n))
+			state.lost = 0;
+	}
+	n = snprintf(line, sizeof(line), "%s: %s%s\n", getprogname(), word, text);
+	if (!write_stderr(line, (size_t)n))
 		state.lost++;
 }
 
