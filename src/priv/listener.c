@@ -37,6 +37,7 @@
 #define KICK_LIMIT_MS 10000
 #define ACCEPT_BURST 64
 #define ACCEPT_PAUSE_MS 100
+#define COMPLAINT_EVERY_MS 60000
 
 struct listener {
 	struct serving serving;
@@ -51,6 +52,7 @@ struct listener {
 	bool apop, scram; /* as of the users file last seen */
 	struct stat users_seen;
 	uint64_t pause_until; /* no descriptor to accept with until then */
+	uint64_t quiet_until; /* that was said already */
 	uint64_t next_tick;
 };
 
@@ -129,6 +131,10 @@ serve(struct listener *listener, const struct peer *peer)
 		return;
 	}
 	watch_users(listener);
+	/* before the fork: of a proxy's client the monitor tells the source */
+	peer_source(peer->ip, row->source);
+	row->exempt = peer->local || peer->proxy;
+	row->accepted = clock_now();
 	pid = fork();
 	if (pid == 0)
 		become_monitor(listener, peer, row);
@@ -137,11 +143,21 @@ serve(struct listener *listener, const struct peer *peer)
 		limits_refuse(peer, "no process left on the server");
 		return;
 	}
-	peer_source(peer->ip, row->source);
-	row->exempt = peer->local || peer->proxy;
-	row->accepted = clock_now();
 	row->pid = pid;
 	close(peer->fd);
+}
+
+/* Nothing to accept with; what is missing may stay so for long. */
+static void
+pause_accepting(struct listener *listener)
+{
+	const uint64_t now = clock_now();
+
+	listener->pause_until = now + ACCEPT_PAUSE_MS;
+	if (now < listener->quiet_until)
+		return;
+	listener->quiet_until = now + COMPLAINT_EVERY_MS;
+	log_warning("cannot accept: %s", strerror(errno));
 }
 
 static void
@@ -158,8 +174,7 @@ accept_some(struct listener *listener, int fd, bool tls)
 		    SOCK_CLOEXEC);
 		if (client == -1 && (errno == EMFILE || errno == ENFILE ||
 		                        errno == ENOBUFS || errno == ENOMEM)) {
-			log_warning("cannot accept: %s", strerror(errno));
-			listener->pause_until = clock_now() + ACCEPT_PAUSE_MS;
+			pause_accepting(listener);
 			return;
 		}
 		if (client == -1)
