@@ -27,6 +27,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -75,8 +76,8 @@ struct row {
 /* What both roles need: one maildrop by its descriptors, memory, the pair. */
 static const struct row common_rows[] = {
     ANY(write),
-    ANY(sendmsg),
-    ANY(recvmsg),
+    ONLY(sendmsg, 2, MSG_NOSIGNAL), /* MSG_FASTOPEN would be a connect */
+    ONLY(recvmsg, 2, MSG_CMSG_CLOEXEC),
     ANY(pread64),
     ANY(pwrite64),
     ANY(fstat),

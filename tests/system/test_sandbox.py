@@ -28,7 +28,8 @@ FORBIDDEN = (
     ("fchmod", 3, 0o777), ("chown",), ("truncate",), ("stat",), ("access",), ("getdents64", 3),
     ("chdir",), ("chroot",), ("mount",), ("pivot_root",), ("unshare", 0x10000000), ("setns", 3),
     ("socket", 2, 1), ("socketpair", 1, 1), ("connect", 3), ("bind", 3), ("listen", 3, 1),
-    ("accept4", 3), ("sendto", 3), ("setsockopt", 3), ("ioctl", 3, 0x5413),
+    ("accept4", 3), ("sendto", 3), ("sendmsg", 3, 0, 0x20000000),  # MSG_FASTOPEN
+    ("recvmsg", 3, 0, 2), ("setsockopt", 3), ("ioctl", 3, 0x5413),
     ("execve",), ("execveat", AT_FDCWD), ("fork",), ("vfork",), ("clone", 17), ("clone3",),
     ("kill", 1, 0), ("tgkill", 1, 1, 0), ("ptrace", 0), ("process_vm_readv", 1), ("pidfd_open", 1),
     ("setuid", 0), ("setresuid", 0, 0, 0), ("setgroups",), ("capset",), ("prctl", 4, 1),
