@@ -1,0 +1,388 @@
+"""Processes, limits and the start: forks that fail, deaths, signals in a
+storm, descriptors that run out, ports that are taken (91 to 113).
+"""
+import base64
+import os
+import pathlib
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import harness
+import oracle
+from client import Client
+from harness import children, kill, needs_root, proc_stat, wait_until
+
+MAIL = oracle.mbox_of(*(oracle.message_of(100 + 20 * n, b"%d" % n) for n in range(1, 4)))
+
+
+def zombies(pid):
+    return [p for p in children(pid) if (stat := proc_stat(p)) and stat[0] == "Z"]
+
+
+def cpu_seconds(pid):
+    stat = proc_stat(pid)
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class ProcessCase(harness.TestCase):
+    def assert_service(self, server):
+        server.wait_idle()
+        with server.logged_in() as client:
+            self.assert_served(client, oracle.parse(MAIL))
+            client.quit()
+        server.wait_idle()
+        self.assertEqual(children(server.process.pid), [])
+
+    def run_to_end(self, server, *arguments, seconds=10):
+        """A start that is to fail: exit status, standard error."""
+        process = server.spawn([*arguments], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            _, text = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            self.fail(f"poplard {arguments} did not end")
+        return process.returncode, text.decode()
+
+
+class Floods(ProcessCase):
+    """What one client that never logs in can put into the log."""
+
+    def flood(self, server, octets):
+        with socket.create_connection(("127.0.0.1", server.port), 20) as sock:
+            def drain():
+                try:
+                    while sock.recv(65536):
+                        pass
+                except OSError:
+                    pass
+            reader = threading.Thread(target=drain)
+            reader.start()
+            try:
+                sock.sendall(octets)
+            except OSError:
+                pass
+            reader.join(20)
+            self.assertFalse(reader.is_alive(), "the connection stays open")
+
+    def test_36_names_refused_in_the_clear(self):
+        server = self.daemon(options={"auth.cleartext": "never"})
+        for line in (b"USER mrose\r\n", b"AUTH PLAIN\r\n"):
+            before = server.log().count("reason=cleartext")
+            self.flood(server, line * 5000)
+            server.wait_idle()
+            self.assertEqual(server.log().count("reason=cleartext") - before, 3)
+
+    def test_36_challenges_that_nobody_answers(self):
+        server = self.daemon(options={"auth.mechanisms": "SCRAM-SHA-256"})
+        first = base64.b64encode(b"n,,n=mrose,r=abcdefghijklmnop")
+        self.flood(server, b"AUTH SCRAM-SHA-256 " + first + b"\r\n*\r\n" * 1 +
+                   (b"AUTH SCRAM-SHA-256 " + first + b"\r\n*\r\n") * 1000)
+        server.wait_idle()
+        self.assertLessEqual(server.log().count("login=fail"), 3)
+
+
+class Processes(ProcessCase):
+    def test_92_stopped_session_holds_up_nobody(self):
+        server = self.daemon(MAIL, users={n: "{PLAIN}secret" for n in ("mrose", "other")})
+        with server.logged_in("other") as client:
+            session = server.sessions()[0]
+            os.kill(session, signal.SIGSTOP)
+            self.addCleanup(kill, session)
+            with server.logged_in() as second:
+                self.assert_served(second, oracle.parse(MAIL))
+                second.quit()
+            kill(session)
+            client.expect_closed()
+        self.assert_service(server)
+
+    def test_92_killed_monitor_takes_its_session_along(self):
+        server = self.daemon(MAIL)
+        with server.logged_in() as client:
+            for monitor in server.monitors():
+                kill(monitor)
+            client.expect_closed()
+        wait_until(lambda: len(server.members()) == 1, what="the end of its session")
+        self.assert_service(server)
+
+    def test_95_stop_ends_sessions_without_update(self):
+        server = self.daemon(MAIL, check=False)
+        clients = [server.client() for _ in range(5)]
+        with server.logged_in() as client:
+            client.ok("DELE 1")
+            process = server.process
+            process.terminate()
+            self.assertEqual(process.wait(10), 0)
+            client.expect_closed()
+        for idle in clients:
+            idle.expect_closed()
+            idle.close()
+        self.assertEqual(server.read(), MAIL)
+        server.wait_log("end=shutdown .*dele_pending=1")
+        with self.assertRaises(ConnectionRefusedError):
+            Client(server.port)
+        self.assertEqual(server.members(), [])
+        server.process = None
+
+    def test_96_reload_storm_loses_no_connection(self):
+        server = self.daemon(MAIL)
+        stop = threading.Event()
+
+        def storm():
+            while not stop.is_set():
+                server.reload()
+                time.sleep(0.01)
+        thread = threading.Thread(target=storm)
+        thread.start()
+        try:
+            for _ in range(150):
+                with server.logged_in() as client:
+                    self.assertEqual(client.stat()[0], 3)
+                    client.quit()
+        finally:
+            stop.set()
+            thread.join()
+        self.assert_service(server)
+
+    def test_97_many_deaths_at_once(self):
+        users = {f"user{n}": "{PLAIN}secret" for n in range(10)} | {"mrose": "{PLAIN}secret"}
+        server = self.daemon(MAIL, users=users)
+        clients = [server.client() for _ in range(200)]
+        for pid in server.sessions()[:100] + server.monitors()[100:]:
+            kill(pid)
+        for client in clients:
+            client.close()
+        server.wait_idle(20)
+        self.assertEqual(zombies(server.process.pid), [])
+        self.assert_service(server)
+
+    def test_99_log_that_nobody_reads(self):
+        """Standard error is a pipe that is full."""
+        server = self.daemon(MAIL, check=False)
+        server.stop()
+        ends = os.pipe()
+        os.set_blocking(ends[1], False)
+        try:
+            while True:
+                os.write(ends[1], b"x" * 4096)
+        except BlockingIOError:
+            pass
+        os.set_blocking(ends[1], True)
+        server.process = server.spawn(["-F"], stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.DEVNULL, stderr=ends[1])
+        wait_until(server._greets, 10, "the greeting")
+        for _ in range(3):
+            with server.logged_in() as client:
+                self.assertEqual(client.stat()[0], 3)
+                client.quit()
+        for end in ends:
+            os.close(end)
+
+    def test_100_hostile_descriptors_and_environment(self):
+        server = self.daemon(MAIL)
+        server.stop()
+        inherited = os.open("/etc/hostname", os.O_RDONLY)
+        os.set_inheritable(inherited, True)
+        environment = {"LISTEN_FDS": "-1", "LISTEN_PID": "x", "NOTIFY_SOCKET": "/nonexistent",
+                       "PATH": "", "TZ": "/etc/passwd", "IFS": "x", "LC_ALL": "xx",
+                       "OPENSSL_CONF": "/nonexistent"}
+        with open(server.log_path, "ab") as log:
+            server.process = server.spawn(["-F"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                          pass_fds=[inherited], env=environment)
+        os.close(inherited)
+        wait_until(server._greets, 10, "the greeting")
+        with server.logged_in() as client:
+            for pid in server.sessions() + server.monitors():
+                held = [os.readlink(p) for p in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+                self.assertNotIn("/etc/hostname", held)
+            client.quit()
+        self.assert_service(server)
+
+
+@harness.needs_program("prlimit")
+class Shortages(ProcessCase):
+    """The daemon's soft limits are moved while it runs."""
+
+    def limit(self, server, what, value):
+        who = {}
+        if os.geteuid() == 0:
+            who = {"user": server.uid, "group": server.gid, "extra_groups": []}
+        subprocess.run(["prlimit", f"--pid={server.process.pid}", f"--{what}={value}:"],
+                       check=True, **who)
+
+    def refused(self, server):
+        with Client(server.port, greet=False) as client:
+            self.assertRegex(client.raw_line(), rb"^-ERR \[SYS/TEMP\] [^\r]*\r\n$")
+            client.expect_closed()
+
+    @needs_root
+    def test_91_fork_fails(self):
+        server = self.daemon(MAIL)
+        # as a user of its own: nobody else's processes count
+        self.limit(server, "nproc", 1)
+        self.refused(server)
+        server.wait_log("cannot fork")
+        self.limit(server, "nproc", 2)
+        self.refused(server)
+        server.wait_log("cannot start a session")
+        self.limit(server, "nproc", 3)
+        with server.client() as client:
+            client.ok("USER mrose")
+            self.assertRegex(client.command("PASS secret"), r"^-ERR \[SYS/TEMP\] ")
+            server.wait_log("cannot start the authentication process")
+            client.quit()
+        self.limit(server, "nproc", 100)
+        self.assert_service(server)
+
+    def test_101_no_descriptor_to_accept_with(self):
+        server = self.daemon(MAIL)
+        pid = server.process.pid
+        used = max(int(path.name) for path in pathlib.Path(f"/proc/{pid}/fd").iterdir()) + 1
+        self.limit(server, "nofile", used)
+        began, load = time.monotonic(), cpu_seconds(pid)
+        waiting = Client(server.port, greet=False)
+        time.sleep(2)
+        self.assertLess(cpu_seconds(pid) - load, 0.3 * (time.monotonic() - began), "a busy loop")
+        server.wait_log("cannot accept")
+        self.assertLess(server.log().count("cannot accept"), 10)
+        self.limit(server, "nofile", 1024)
+        self.assertRegex(waiting.raw_line(), rb"^\+OK")
+        waiting.close()
+        self.assert_service(server)
+
+
+class Limits(ProcessCase):
+    def test_102_total(self):
+        server = self.daemon(MAIL, options={"session.max": 2},
+                             users={n: "{PLAIN}secret" for n in ("mrose", "other")})
+        with server.logged_in() as first, server.logged_in("other") as second:
+            with Client(server.port, greet=False) as third:
+                self.assertRegex(third.raw_line(), rb"^-ERR .*session\.max = 2")
+                third.expect_closed()
+            first.ok("NOOP")
+            second.ok("NOOP")
+        self.assert_service(server)
+
+    def test_104_oldest_unauthenticated_makes_room(self):
+        server = self.daemon(MAIL, options={"session.max": 5})
+        idle = [server.client() for _ in range(5)]
+        with server.logged_in() as client:
+            self.assertEqual(client.stat()[0], 3)
+            idle[0].expect_closed()
+            idle[4].ok("CAPA")
+            idle[4].multiline()
+            client.quit()
+        for other in idle:
+            other.close()
+        self.assert_service(server)
+
+
+class Start(ProcessCase):
+    def test_105_port_in_use(self):
+        server = self.daemon(MAIL)
+        second = harness.Daemon(start=False, options={
+            "listen.pop3": f"127.0.0.1:{harness.free_port()} 127.0.0.1:{server.port}"})
+        self.addCleanup(second.remove)
+        for arguments in (["-F"], []):
+            code, text = self.run_to_end(second, *arguments)
+            self.assertNotEqual(code, 0)
+            self.assertIn(str(server.port), text)
+            self.assertIn("127.0.0.1", text)
+        self.assert_service(server)
+
+    def test_106_what_is_wrong_is_named(self):
+        server = self.daemon(MAIL)
+        good = server.conf.read_text()
+        for bad, word in (("[nosuch]\nkey = 1\n", "nosuch"), ("[auth]\nnosuch = 1\n", "nosuch"),
+                          ("[session]\nmax = many\n", "max"), ("[session]\nmax = 1\nmax = 2\n", "max"),
+                          ("[log]\nlevel\n", "level"), ("[auth]\nmax_attempts = 0\n", "max_attempts")):
+            with self.subTest(bad):
+                server.write_conf(good + bad)
+                codes = []
+                for argument in ("-F", "-t"):
+                    code, text = self.run_to_end(server, argument)
+                    codes.append(code)
+                    self.assertRegex(text, rf"{server.conf}:\d+: .*{word}")
+                self.assertNotEqual(codes[0], 0)
+                self.assertEqual(codes[0], codes[1])
+        server.write_conf(good)
+        server.conf.chmod(0o666)
+        self.assertNotEqual(self.run_to_end(server, "-t")[0], 0)
+        server.conf.chmod(0o644)
+
+    def test_106_state_folder_that_others_can_write(self):
+        server = self.daemon(MAIL)
+        server.stop()
+        server.state_dir.chmod(0o777)
+        codes = [self.run_to_end(server, argument) for argument in ("-F", "-t")]
+        for code, text in codes:
+            self.assertNotEqual(code, 0)
+            self.assertIn(str(server.state_dir), text)
+
+    def test_108_listen_fds_wrong(self):
+        server = self.daemon(MAIL)
+        server.stop()
+        for value in ("99999999999", "-1", "x", "1000"):
+            environment = {"LISTEN_FDS": value, "LISTEN_PID": "1", "PATH": "/usr/bin"}
+            with open(server.log_path, "ab") as log:
+                server.process = server.spawn(["-F"], stdin=subprocess.DEVNULL, stdout=log,
+                                              stderr=log, env=environment)
+            wait_until(server._greets, 10, "the greeting")
+            self.assert_service(server)
+            server.stop()
+
+    def test_110_second_daemon(self):
+        server = self.daemon(MAIL)
+        original = server.conf.read_text()
+        server.write_conf(original.replace(str(server.port), str(harness.free_port())))
+        code, text = self.run_to_end(server, "-F")
+        self.assertNotEqual(code, 0)
+        self.assertRegex(text, rf"another poplard.*{server.process.pid}")
+        server.write_conf(original)
+        self.assert_service(server)
+
+    def test_110_stale_pid_file(self):
+        server = self.daemon(MAIL)
+        server.kill_all()
+        (server.run_dir / "poplard.pid").write_text("1")
+        server.own(server.run_dir / "poplard.pid")
+        server.start()
+        self.assert_service(server)
+
+    def test_112_reload_with_another_port(self):
+        server = self.daemon(MAIL)
+        old, new = server.port, harness.free_port()
+        with server.logged_in() as client:
+            server.write_conf(server.conf.read_text().replace(f":{old}", f":{new}"))
+            server.reload()
+            server.wait_log("configuration read again")
+            server.port = new
+            client.ok("NOOP")
+            client.quit()
+        self.assert_service(server)
+        with self.assertRaises(ConnectionRefusedError):
+            Client(old)
+
+    def test_112_reload_with_a_port_in_use(self):
+        server = self.daemon(MAIL)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            good = server.conf.read_text()
+            server.write_conf(good.replace(f":{server.port}", f":{taken.getsockname()[1]}"))
+            server.reload()
+            server.wait_log("reload refused")
+        self.assert_service(server)
+
+    def test_112_reload_of_a_bad_file(self):
+        server = self.daemon(MAIL)
+        server.write_conf(server.conf.read_text() + "[nosuch]\nx = 1\n")
+        server.reload()
+        server.wait_log("reload refused")
+        self.assert_service(server)
+
+
+if __name__ == "__main__":
+    harness.main()
