@@ -22,15 +22,15 @@ from client import Client, Closed, ProtocolError
 
 HERE = pathlib.Path(__file__).resolve().parent
 HEAD = re.compile(rb"\nX-Storm-Id: (\S+)\n(?:.*\n)*?X-Storm-Sum: (\S+)\n")
-HELPERS = ("deliver", "reader")
+PROGRAMS = ("deliver", "reader")
 
 
 class Torn(AssertionError):
     """A message is not the one that was delivered."""
 
 
-def compile_helpers(folder):
-    for name in HELPERS:
+def compile_programs(folder):
+    for name in PROGRAMS:
         subprocess.run(["cc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-o", folder / name,
                         HERE / f"{name}.c", "-lcrypto"], check=True)
 
@@ -115,7 +115,7 @@ class Ledger:
 class Storm:
     """One maildrop and all that go at it.
 
-    order(): runs a helper or another program, its standard output read by
+    order(): runs one of them or another program, its standard output read by
     one of the ledger's methods. reserved: ids that end so are left to others.
     """
 
@@ -126,7 +126,7 @@ class Storm:
         self.ledger = Ledger()
         self.tools = pathlib.Path(tempfile.mkdtemp(prefix="poplar-storm-", dir=server.dir))
         self.tools.chmod(0o755)
-        compile_helpers(self.tools)
+        compile_programs(self.tools)
         self.deliverers, self.others, self.threads = [], [], []
         self.calm = threading.Event()
 

@@ -202,7 +202,8 @@ class Descriptors(InetdCase):
         said = ours.makefile("rb").read()
         self.assertRegex(said, rb"^(-ERR [^\r\n]*\r\n)?$")
 
-    def test_killed_client(self):
+    def with_a_deletion(self):
+        """A session that has marked a message, and has not yet said QUIT."""
         server = self.laid_out()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -210,19 +211,17 @@ class Descriptors(InetdCase):
         client = Client.over(ours)
         client.login()
         client.ok("DELE 1")
+        return server, process, client
+
+    def test_killed_client(self):
+        server, process, client = self.with_a_deletion()
         client.close()
         self.ended(process)
         self.assertEqual(server.read(), MAIL)
         self.assertIn("end=drop", server.log())
 
     def test_sigterm_ends_it_without_update(self):
-        server = self.laid_out()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = self.serve(server, theirs, theirs)
-        client = Client.over(ours)
-        client.login()
-        client.ok("DELE 1")
+        server, process, client = self.with_a_deletion()
         os.kill(process.pid, signal.SIGTERM)
         client.close()
         self.ended(process)

@@ -2,7 +2,7 @@
 
 All processes stop, a file system in a file is shut down as it stands (nothing
 that is not on its disk will be), mounted again, and recovered. The maildrop is the old one or the
-new one then, and the new one if the client saw +OK. A helper writes back random
+new one then, and the new one if the client saw +OK. A program writes back random
 ranges meanwhile and commits the file system's journal, as a kernel may at any
 time; that the test can see damage at all is shown with a program that shifts
 octets down without a journal. POPLAR_SOAK=1 cuts more often.
@@ -36,7 +36,7 @@ setUpModule = image.enter_namespace
 
 
 class Disturbance:
-    """The helper at work on files of one folder."""
+    """A program that writes back, at work on files of one folder."""
 
     def __init__(self, seed, folder, files):
         self.process = subprocess.Popen(
@@ -100,36 +100,36 @@ class DaemonCase(PowerCutCase):
         self.addCleanup(self._show_log, self.server)
 
     def begin(self, update):
-        """Up to QUIT, all that was before on the disk; the helper at work."""
+        """Up to QUIT, all that was before on the disk; the disturbance at work."""
         self.server.put(update.mail)
         os.sync()
         client = update.begin(self.server, fresh=False)
         files = [self.server.path(), *self.server.state_dir.glob("*/journal")]
-        helper = Disturbance(self.rng.getrandbits(31), self.images[0].folder, files)
-        self.addCleanup(helper.end)
-        return client, helper
+        disturbance = Disturbance(self.rng.getrandbits(31), self.images[0].folder, files)
+        self.addCleanup(disturbance.end)
+        return client, disturbance
 
     def measure(self, update):
         """How long QUIT takes, in seconds."""
         times = []
         for _ in range(5):
-            client, helper = self.begin(update)
+            client, disturbance = self.begin(update)
             begin = time.monotonic()
             said = strike.quit_reply(client)
             times.append(time.monotonic() - begin)
-            helper.end()
+            disturbance.end()
             self.assertEqual(update.outcome(self, self.server.read(), said), "new")
         return statistics.median(times)
 
     def cut_once(self, update, seconds):
-        client, helper = self.begin(update)
+        client, disturbance = self.begin(update)
         pids = self.server.members()
         client.send_line("QUIT")
         time.sleep(seconds)
         self.cut(pids)
         self.server.kill_all()
         said = strike.last_reply(client)
-        helper.end()
+        disturbance.end()
         self.remount()
         if self.rng.random() < 0.5:
             self.assertEqual(strike.recover(self.server), 0)
@@ -192,7 +192,7 @@ class Unsafe(PowerCutCase):
         path.write_bytes(update.old)
         os.sync()
         gone = len(update.old) - len(update.new)
-        helper = Disturbance(self.rng.getrandbits(31), self.images[0].folder, [path])
+        disturbance = Disturbance(self.rng.getrandbits(31), self.images[0].folder, [path])
         begin = time.monotonic()
         with subprocess.Popen([harness.BUILD / "tools" / "shift", path, "0", str(gone)],
                               stdout=subprocess.PIPE) as process:
@@ -200,7 +200,7 @@ class Unsafe(PowerCutCase):
                 time.sleep(seconds)
                 self.cut([process.pid])
                 process.kill()
-        helper.end()
+        disturbance.end()
         return time.monotonic() - begin
 
     def damaged(self, kind):
