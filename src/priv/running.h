@@ -37,8 +37,8 @@ struct monitor {
 	unsigned attempts, failures;
 	unsigned asked;     /* requests in PHASE_LOGIN */
 	unsigned set_aside; /* journals */
-	uint32_t tls;  /* version on the wire, as the session says; 0: none */
-	uint32_t mech; /* of the last login */
+	uint32_t tls;       /* version on the wire, as the session says; 0: none */
+	uint32_t mech;      /* of the last login */
 	struct ipc_challenge challenge; /* waits for its proof; type 0: none */
 	char user[IPC_NAME_MAX];        /* of the last login */
 	struct auth_verdict verdict;

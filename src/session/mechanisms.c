@@ -118,8 +118,7 @@ refuse_mechanism(struct client *client, const struct mechanism *mechanism)
 	    !is_configured(client, mechanism))
 		return client_refuse(client, "mechanism is not offered");
 	link_note(&client->link, IPC_NOTE_CLEARTEXT_AUTH, mechanism->name);
-	client_refuse(client,
-	    "[AUTH] no passwords over this connection; use TLS");
+	client_refuse(client, "[AUTH] no passwords over this connection; use TLS");
 	return client_failed(client);
 }
 
