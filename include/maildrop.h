@@ -157,6 +157,9 @@ enum md_error maildrop_read(struct maildrop *md, uint32_t number,
 enum md_error maildrop_next(struct maildrop *md, char *buf, size_t size,
     size_t *lengthp);
 
+/* Gives back the memory that sending took, until more is sent. */
+void maildrop_rest(struct maildrop *md);
+
 /*
  * UPDATE (RFC 1725 section 6): removes the marked messages under both locks,
  * keeps everything else, mail that arrived meanwhile included, and leaves the

@@ -107,9 +107,7 @@ maildrop_open(const struct md_fds *fds, const struct md_limits *limits,
 		maildrop_close(md);
 		return error;
 	}
-	/* a session that reads nothing needs no block */
-	free(md->block);
-	md->block = NULL;
+	maildrop_rest(md);
 	md->last = md->stats.last;
 	md->live = md->table.count;
 	md->octets = md->table.octets;
@@ -125,6 +123,6 @@ maildrop_close(struct maildrop *md)
 	lock_end(&md->lock);
 	table_clear(&md->table);
 	scan_free(md->scan);
-	free(md->block);
+	maildrop_rest(md);
 	free(md);
 }

@@ -12,15 +12,30 @@
 #include "state.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum md_error
 verify_prepare(struct maildrop *md)
 {
-	if (md->block == NULL)
-		md->block = malloc(BLOCK_SIZE);
+	if (md->block == NULL) {
+		/* malloc(3) would keep what is given back */
+		void *block = mmap(NULL, BLOCK_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		md->block = block != MAP_FAILED ? block : NULL;
+	}
 	if (md->scan == NULL)
 		md->scan = scan_new();
 	return md->block != NULL && md->scan != NULL ? MD_OK : MD_NO_MEMORY;
+}
+
+void
+maildrop_rest(struct maildrop *md)
+{
+	if (md->block != NULL)
+		munmap(md->block, BLOCK_SIZE);
+	md->block = NULL;
+	md->reading = (struct reading){0};
 }
 
 enum md_error
@@ -43,8 +58,8 @@ verify_feed(struct maildrop *md, uint64_t from, uint64_t to)
 }
 
 enum md_error
-verify_scan(
-    struct maildrop *md, uint64_t from, uint64_t to, const struct scan_sink *sink)
+verify_scan(struct maildrop *md, uint64_t from, uint64_t to,
+    const struct scan_sink *sink)
 {
 	enum md_error error = verify_prepare(md);
 

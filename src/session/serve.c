@@ -171,6 +171,15 @@ serve(struct client *client)
 		stream_close(&client->stream);
 }
 
+static void
+rest(void *ctx)
+{
+	const struct client *client = ctx;
+
+	if (client->maildrop != NULL)
+		maildrop_rest(client->maildrop);
+}
+
 void
 session_serve(const struct session_setup *setup)
 {
@@ -189,8 +198,11 @@ session_serve(const struct session_setup *setup)
 	client->fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
 	client->link.fd = setup->pair;
 	client->tally.type = IPC_END;
-	stream_open(&client->stream, setup->client_in, setup->client_out,
-	    setup->pair);
+	if (!stream_open(&client->stream, setup->client_in, setup->client_out,
+	        setup->pair))
+		_exit(EXIT_FAILURE);
+	client->stream.rest = rest;
+	client->stream.rest_ctx = client;
 	client->stream.idle_ms = setup->config->session.idle_timeout_ms;
 	client->stream.stall_ms = setup->config->session.stall_timeout_ms;
 	serve(client);

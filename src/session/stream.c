@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -17,6 +18,10 @@
 /* How long stream_close() reads on, and how much. */
 #define DRAIN_MS 2000
 #define DRAIN_READS 256
+
+/* A client that is idle for so long need not have the memory of large replies. */
+#define REST_MS 1000
+#define REST_SIZE 4096 /* which they are from here on; a page */
 
 /* What speaks first on the wrong port: octets that begin no POP3 keyword. */
 static const struct {
@@ -36,12 +41,16 @@ static const struct {
     {"PROXY", "\r\n\r\n\0\r\nQUIT\n", 12}, /* version 2 */
 };
 
-void
+/* At a page's start the kernel copies out of it twice as fast as elsewhere. */
+bool
 stream_open(struct stream *stream, int in, int out, int pair)
 {
 	memset(stream, 0, offsetof(struct stream, inbuf));
 	channel_open(&stream->channel, in, out, pair);
 	stream->fresh = true;
+	stream->outbuf = mmap(NULL, STREAM_OUT_SIZE, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return stream->outbuf != MAP_FAILED;
 }
 
 /* Whether another protocol begins here; the stream knows its name then. */
@@ -90,6 +99,8 @@ stream_flush(struct stream *stream)
 		else
 			fail(stream, result, STREAM_STALLED);
 	}
+	if (stream->filled > stream->used)
+		stream->used = stream->filled;
 	stream->filled = 0;
 }
 
@@ -140,6 +151,36 @@ stream_format(struct stream *stream, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Gives back the memory of large replies. */
+static void
+rest(struct stream *stream)
+{
+	stream->used = 0;
+	(void)madvise(stream->outbuf + REST_SIZE, STREAM_OUT_SIZE - REST_SIZE,
+	    MADV_DONTNEED);
+	if (stream->rest != NULL)
+		stream->rest(stream->rest_ctx);
+}
+
+/* Waits for input, and rests meanwhile. */
+static enum channel_result
+read_more(struct stream *stream, uint64_t deadline, size_t *lengthp)
+{
+	char *dst = stream->inbuf + stream->end;
+	const size_t size = sizeof(stream->inbuf) - stream->end;
+	const uint64_t rest_at = clock_now() + REST_MS;
+	enum channel_result result;
+
+	if (stream->used > REST_SIZE && rest_at < deadline) {
+		result = channel_read(&stream->channel, dst, size, rest_at,
+		    lengthp);
+		if (result != CHANNEL_LATE)
+			return result;
+		rest(stream);
+	}
+	return channel_read(&stream->channel, dst, size, deadline, lengthp);
+}
+
 /* Reads more input; false: there is a fault now. */
 static bool
 fill(struct stream *stream, uint64_t deadline)
@@ -153,8 +194,7 @@ fill(struct stream *stream, uint64_t deadline)
 		stream->end -= stream->start;
 		stream->start = 0;
 	}
-	result = channel_read(&stream->channel, stream->inbuf + stream->end,
-	    sizeof(stream->inbuf) - stream->end, deadline, &n);
+	result = read_more(stream, deadline, &n);
 	stream->end += n;
 	if (stream->end > stream->high)
 		stream->high = stream->end;

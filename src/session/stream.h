@@ -46,11 +46,16 @@ struct stream {
 	const char *foreign;
 	bool skipping; /* inside a line that is too long */
 	size_t filled; /* octets in outbuf */
+	size_t used;   /* the most it held since it was given back */
+	char *outbuf;  /* STREAM_OUT_SIZE */
+	/* called when a client that was sent much is idle; NULL: not */
+	void (*rest)(void *ctx);
+	void *rest_ctx;
 	char inbuf[STREAM_IN_SIZE];
-	char outbuf[STREAM_OUT_SIZE];
 };
 
-void stream_open(struct stream *stream, int in, int out, int pair);
+/* False: no memory. */
+bool stream_open(struct stream *stream, int in, int out, int pair);
 
 /*
  * Waits for the next line, at most idle_ms; sends what is in outbuf first
