@@ -291,8 +291,7 @@ check_name(struct opening *o, const char *state_name)
 {
 	char name[STATE_NAME_SIZE];
 
-	if (state_name_of(o->folder_path, o->name, name) == -1 ||
-	    strcmp(name, state_name) != 0)
+	if (state_name_for(o, name) == -1 || strcmp(name, state_name) != 0)
 		return opening_fault(o, OPENING_UNAVAILABLE,
 		    "its folder is now %s, not the one in owner", o->folder_path);
 	return OPENING_OK;

@@ -17,7 +17,7 @@
 #include "network.h"
 #include "peer.h"
 #include "report.h"
-#include "state_files.h"
+#include "state.h"
 
 #define IN_USE_RETRY_MS 50
 #define LAST_MOMENT_MS 2
@@ -175,8 +175,7 @@ static void
 remember_state(struct monitor *monitor)
 {
 	if (monitor->setup->row != NULL &&
-	    state_name_of(monitor->opening.folder_path, monitor->opening.name,
-	        monitor->setup->row->state) == -1)
+	    state_name_for(&monitor->opening, monitor->setup->row->state) == -1)
 		monitor->setup->row->state[0] = '\0';
 }
 

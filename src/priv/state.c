@@ -88,6 +88,21 @@ trouble(struct opening *o, const char *name)
 	        : strerror(errno));
 }
 
+/*
+ * The uid is part of it: where there is no file yet, its owner cannot tell
+ * whose maildrop it is, and a user's symbolic link may lead into the folder of
+ * another, who would find his session lock taken.
+ */
+int
+state_name_for(const struct opening *o, char dst[STATE_NAME_SIZE])
+{
+	char folder[PATH_MAX + 16];
+
+	snprintf(folder, sizeof(folder), "%ju %s", (uintmax_t)o->account.uid,
+	    o->folder_path);
+	return state_name_of(folder, o->name, dst);
+}
+
 static enum opening_result
 open_below(int parent, struct opening *o)
 {
@@ -95,7 +110,7 @@ open_below(int parent, struct opening *o)
 	enum opening_result result;
 	bool fresh = false;
 
-	if (state_name_of(o->folder_path, o->name, name) == -1)
+	if (state_name_for(o, name) == -1)
 		return opening_fault(o, OPENING_UNAVAILABLE, "no SHA-256");
 	o->state = state_folder_make(parent, name);
 	if (o->state == -1 || open_files(o, &fresh) == -1)

@@ -8,6 +8,13 @@
 
 #include "opening.h"
 #include "owner.h"
+#include "state_files.h"
+
+/*
+ * The name of an opening's state folder, from its account's uid, folder_path
+ * and name. 0, or -1.
+ */
+int state_name_for(const struct opening *opening, char dst[STATE_NAME_SIZE]);
 
 /*
  * Makes or opens the state folder of an opening whose folder_path, name and

@@ -23,7 +23,7 @@
 int
 state_name_of(const char *folder, const char *name, char dst[STATE_NAME_SIZE])
 {
-	char text[PATH_MAX + NAME_MAX + 2];
+	char text[PATH_MAX + NAME_MAX + 32];
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned int digest_len;
 	int len = snprintf(text, sizeof(text), "%s%c%s", folder, '\0', name);

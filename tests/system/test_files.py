@@ -398,5 +398,35 @@ class Folder(FilesCase):
         self.assertEqual(sha256(server.path()), before)
 
 
+@harness.needs_root
+class Homes(harness.TestCase):
+    """Maildrops in folders that belong to users."""
+
+    def test_link_into_the_folder_of_another(self):
+        """Who has no mail yet finds his session lock free all the same."""
+        users = {name: {"credential": "{PLAIN}secret", "uid": uid, "gid": uid,
+                        "home": "/nonexistent"} for name, uid in (("alice", 62001), ("other", 62002))}
+        server = harness.Daemon(privileged=True, start=False, users=users,
+                                options={"maildrop.path": "%h/Mail/inbox"})
+        self.addCleanup(server.remove)
+        for name, user in users.items():
+            home = server.dir / name
+            home.mkdir()
+            user["home"] = home
+            os.chown(home, user["uid"], user["gid"])
+        folder = server.dir / "alice" / "Mail"
+        folder.mkdir()
+        os.chown(folder, 62001, 62001)
+        (server.dir / "other" / "Mail").symlink_to(folder)
+        os.chown(server.dir / "other" / "Mail", 62002, 62002, follow_symlinks=False)
+        server.write_users(users)
+        server.start()
+        self.addCleanup(server.stop)
+        with server.logged_in("other") as other, server.logged_in("alice") as client:
+            self.assertEqual(client.stat(), (0, 0))
+            client.quit()
+            other.quit()
+
+
 if __name__ == "__main__":
     harness.main()

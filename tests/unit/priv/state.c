@@ -12,9 +12,11 @@ static const char *
 folder_of(const struct place *p)
 {
 	static char path[256];
-	char name[STATE_NAME_SIZE];
+	char name[STATE_NAME_SIZE], folder[128];
 
-	assert_int_equal(state_name_of(p->mail, "alice", name), 0);
+	snprintf(folder, sizeof(folder), "%u %s", (unsigned)p->account.uid,
+	    p->mail);
+	assert_int_equal(state_name_of(folder, "alice", name), 0);
 	snprintf(path, sizeof(path), "%s/%s", p->state, name);
 	return path;
 }
