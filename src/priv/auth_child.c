@@ -261,7 +261,7 @@ auth_end(struct auth_child *child, pid_t keep, struct auth_verdict *verdict)
 	if (child->pipe != -1)
 		used = read_verdict(child->pipe, verdict);
 	if (child->pid > 0)
-		status = reap_all(child->pid, keep);
+		status = reap_all(child->pid, child->process, keep);
 	valid = used == sizeof(*verdict) && read(child->pipe, &more, 1) != 1 &&
 	        verdict_valid(verdict);
 	if (!valid)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -92,7 +93,7 @@ end_listed(struct reaper *reaper)
 }
 
 int
-reap_all(pid_t child, pid_t keep)
+reap_all(pid_t child, int process, pid_t keep)
 {
 	struct reaper reaper = {child, keep, -1};
 	uint64_t deadline = clock_now() + LIMIT_MS;
@@ -100,6 +101,11 @@ reap_all(pid_t child, pid_t keep)
 	unsigned quiet = 0;
 
 	(void)kill(-child, SIGKILL);
+	(void)kill(child, SIGKILL);
+	/* it ends at once, unless a device holds it: no step need be slept through */
+	if (process != -1)
+		(void)poll(&(struct pollfd){.fd = process, .events = POLLIN}, 1,
+		    LIMIT_MS / 2);
 	/* the list may skip one while another leaves it: only two looks count */
 	while (quiet < 2 && clock_now() < deadline) {
 		gone = gone || end_one(&reaper, child);
