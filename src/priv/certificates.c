@@ -119,8 +119,8 @@ set_ciphers(SSL_CTX *ctx, const struct config *config)
 	if (SSL_CTX_set_cipher_list(ctx, list[0] != '\0' ? list : CIPHERS) == 1 &&
 	    SSL_CTX_set1_groups_list(ctx, GROUPS) == 1)
 		return 0;
-	log_error(
-	    "tls.ciphers: \"%s\": %s; see openssl-ciphers(1)", list, reason());
+	log_error("tls.ciphers: \"%s\": %s; see openssl-ciphers(1)", list,
+	    reason());
 	return -1;
 }
 
