@@ -226,13 +226,13 @@ reap(struct listener *listener)
 		row = table_find(listener->table, pid);
 		if (row == NULL)
 			continue;
-		if (!WIFEXITED(status)) {
+		if (WIFSIGNALED(status))
 			log_error("monitor %ld died of signal %d", (long)pid,
 			    WTERMSIG(status));
-			row->state[sizeof(row->state) - 1] = '\0';
-			if (row->state[0] != '\0')
-				recoveries_add(&listener->recoveries, row->state);
-		}
+		/* one that ends in order has let go of its folder */
+		row->state[sizeof(row->state) - 1] = '\0';
+		if (row->state[0] != '\0')
+			recoveries_add(&listener->recoveries, row->state);
 		row->pid = 0;
 	}
 }
