@@ -23,13 +23,13 @@ look(const char *at, __m256i *candidatesp)
 {
 	const __m256i lf = _mm256_set1_epi8('\n');
 	__m256i here = _mm256_loadu_si256((const __m256i *)(const void *)at);
-	__m256i before =
-	    _mm256_loadu_si256((const __m256i *)(const void *)(at - 1));
+	__m256i before = _mm256_loadu_si256(
+	    (const __m256i *)(const void *)(at - 1));
 	__m256i cr = _mm256_cmpeq_epi8(before, _mm256_set1_epi8('\r'));
 
-	*candidatesp =
-	    _mm256_and_si256(_mm256_cmpeq_epi8(here, _mm256_set1_epi8('F')),
-	        _mm256_cmpeq_epi8(before, lf));
+	*candidatesp = _mm256_and_si256(_mm256_cmpeq_epi8(here,
+	                                    _mm256_set1_epi8('F')),
+	    _mm256_cmpeq_epi8(before, lf));
 	return _mm256_andnot_si256(cr, _mm256_cmpeq_epi8(here, lf));
 }
 
@@ -63,8 +63,8 @@ stride(const char *src, size_t len, size_t from, uint64_t *barep)
 		step = _mm256_add_epi8(step, look(src + i + 32, &f[1]));
 		step = _mm256_add_epi8(step, look(src + i + 64, &f[2]));
 		step = _mm256_add_epi8(step, look(src + i + 96, &f[3]));
-		f[0] = _mm256_or_si256(
-		    _mm256_or_si256(f[0], f[1]), _mm256_or_si256(f[2], f[3]));
+		f[0] = _mm256_or_si256(_mm256_or_si256(f[0], f[1]),
+		    _mm256_or_si256(f[2], f[3]));
 		if (!_mm256_testz_si256(f[0], f[0]))
 			break;
 		bare = _mm256_sub_epi8(bare, step);
@@ -107,10 +107,10 @@ copy_line(const char *s, const char *s_last, char *d, const char *d_last)
 	const __m256i lf = _mm256_set1_epi8('\n');
 
 	for (size_t n = 0; s + n <= s_last && d + n <= d_last; n += 32) {
-		__m256i text =
-		    _mm256_loadu_si256((const __m256i *)(const void *)(s + n));
-		unsigned lfs =
-		    (unsigned)_mm256_movemask_epi8(_mm256_cmpeq_epi8(text, lf));
+		__m256i text = _mm256_loadu_si256(
+		    (const __m256i *)(const void *)(s + n));
+		unsigned lfs = (unsigned)_mm256_movemask_epi8(
+		    _mm256_cmpeq_epi8(text, lf));
 
 		_mm256_storeu_si256((__m256i *)(void *)(d + n), text);
 		if (lfs != 0)
@@ -129,8 +129,8 @@ lines_avx2_encode(const char *src, size_t len, bool line_start, char *dst,
 	size_t text, taken, more, dots = 0;
 
 	if (len < 32 || size < margin)
-		return lines_encode_anywhere(
-		    src, len, line_start, dst, size, takenp, dotsp);
+		return lines_encode_anywhere(src, len, line_start, dst, size,
+		    takenp, dotsp);
 	while (s <= s_last && d <= d_last) {
 		bool dot = *s == '.' && (s > src || line_start);
 

@@ -87,8 +87,8 @@ encode_plain(struct wire *wire, const char *src, size_t len, char *dst, size_t r
 {
 	size_t dots, put;
 
-	put = lines_path()->encode(
-	    src, len, wire->line_start, dst, room, takenp, &dots);
+	put = lines_path()->encode(src, len, wire->line_start, dst, room, takenp,
+	    &dots);
 	wire->octets += put - dots;
 	wire->line_start |= *takenp > 0;
 	return put;
@@ -96,8 +96,8 @@ encode_plain(struct wire *wire, const char *src, size_t len, char *dst, size_t r
 
 /* One piece; up to PIECE_EXTRA octets more than len. Returns the octets put. */
 static size_t
-encode_piece(
-    struct wire *wire, const char *src, size_t len, char *dst, size_t *takenp)
+encode_piece(struct wire *wire, const char *src, size_t len, char *dst,
+    size_t *takenp)
 {
 	const struct piece piece = next_piece(wire, src, len);
 	char *d = dst;
@@ -130,8 +130,8 @@ wire_encode(struct wire *wire, const char *src, size_t srclen, char *dst,
 		if (is_plain(wire))
 			d += encode_plain(wire, s, left, d, room, &taken);
 		if (taken == 0)
-			d += encode_piece(
-			    wire, s, left < room ? left : room, d, &taken);
+			d += encode_piece(wire, s, left < room ? left : room, d,
+			    &taken);
 		s += taken;
 	}
 	*takenp = wire->stopped ? srclen : (size_t)(s - src);
@@ -206,8 +206,8 @@ wire_count(struct wire *wire, const char *src, size_t srclen)
 		size_t taken;
 
 		if (!wire->in_header && wire->lines_left == WIRE_WHOLE) {
-			wire_count_lines(
-			    wire, src, srclen, bare_line_ends(src, srclen));
+			wire_count_lines(wire, src, srclen,
+			    bare_line_ends(src, srclen));
 			return;
 		}
 		taken = next_piece(wire, src, srclen).taken;

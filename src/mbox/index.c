@@ -107,8 +107,9 @@ read_parts(int fd, const struct header *header, struct message *records,
 
 	XXH3_64bits_reset(sum);
 	for (uint64_t done = 0, n; done < total; done += n) {
-		const uint64_t messages =
-		    done < header->count ? header->count - done : 0;
+		const uint64_t messages = done < header->count
+		                              ? header->count - done
+		                              : 0;
 
 		n = total - done < PART ? total - done : PART;
 		if (disk_read(fd, records + done, n * size,
@@ -134,8 +135,8 @@ is_long_enough(int fd, const struct header *header)
 
 /* 1: read and right, 0: not, -1: no memory. */
 static int
-read_records(
-    int fd, const struct header *header, struct table *table, uint32_t *flagsp)
+read_records(int fd, const struct header *header, struct table *table,
+    uint32_t *flagsp)
 {
 	const size_t gone = header->gone_count, size = sizeof(struct message);
 	struct walk walk = {.end = header->end};
@@ -220,8 +221,8 @@ index_unsettled(const struct disk_stat *stat, int64_t taken)
 {
 	int64_t settled;
 
-	if (__builtin_mul_overflow(
-	        stat->ctime_sec, (int64_t)1000000000, &settled) ||
+	if (__builtin_mul_overflow(stat->ctime_sec, (int64_t)1000000000,
+	        &settled) ||
 	    __builtin_add_overflow(settled, stat->ctime_nsec + SETTLE_NS, &settled))
 		return INT64_MAX;
 	return taken < settled ? settled - taken : 0;
@@ -322,8 +323,8 @@ fill_chunk(const struct table *table, uint64_t done, struct message chunk[CHUNK]
  * before are in memory as they are on disk.
  */
 static int
-write_records(
-    int fd, const struct table *table, uint32_t from, struct header *header)
+write_records(int fd, const struct table *table, uint32_t from,
+    struct header *header)
 {
 	const size_t size = sizeof(struct message);
 	const uint64_t total = (uint64_t)table->count + table->gone_count;

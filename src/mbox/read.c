@@ -49,8 +49,8 @@ trail(struct maildrop *md)
 
 	reading->trailing = true;
 	start_comparing(md);
-	return verify_feed(
-	    md, md->table.messages[reading->index].start, reading->at);
+	return verify_feed(md, md->table.messages[reading->index].start,
+	    reading->at);
 }
 
 /* Hashes the message and reads a block of it, both locks being held. */
@@ -114,8 +114,8 @@ fill(struct maildrop *md)
 {
 	struct reading *reading = &md->reading;
 	const uint64_t left = reading->next - reading->at;
-	const size_t most =
-	    reading->wire.lines_left == WIRE_WHOLE ? BLOCK_SIZE : TOP_SIZE;
+	const size_t most = reading->wire.lines_left == WIRE_WHOLE ? BLOCK_SIZE
+	                                                           : TOP_SIZE;
 	const size_t want = left < most ? (size_t)left : most;
 	enum md_error error = read_block(md, want);
 
@@ -188,8 +188,8 @@ encode(struct maildrop *md, char *buf, size_t size)
 	left = text_left(reading);
 	if (left == 0)
 		return 0;
-	put = wire_encode(
-	    &reading->wire, md->block + reading->pos, left, buf, size, &taken);
+	put = wire_encode(&reading->wire, md->block + reading->pos, left, buf, size,
+	    &taken);
 	reading->pos += taken;
 	return put;
 }

@@ -194,8 +194,8 @@ at_start(struct scan *scan, const char *src, size_t len, bool last)
 	static const char daemon[] = "From MAILER-DAEMON";
 	const size_t n = sizeof(daemon) - 1;
 	bool first = scan->at == 0;
-	enum from_verdict verdict =
-	    first ? from_first_line(src, len, last) : from_line(src, len, last);
+	enum from_verdict verdict = first ? from_first_line(src, len, last)
+	                                  : from_line(src, len, last);
 
 	if (verdict == FROM_UNDECIDED || (first && len < LOOK_AHEAD && !last))
 		return 0;

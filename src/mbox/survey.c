@@ -109,8 +109,8 @@ scan_tail(struct maildrop *md)
 		md->facts.unsure = first;
 	md->stats.scan = MD_SCAN_TAIL;
 	md->facts.trusted = true;
-	index_save(
-	    md->fds.index, table, &md->facts, md->facts.announced ? 0 : first);
+	index_save(md->fds.index, table, &md->facts,
+	    md->facts.announced ? 0 : first);
 	return MD_OK;
 }
 
@@ -128,8 +128,8 @@ scan_all(struct maildrop *md)
 	old.gone_count = 0;
 	error = verify_scan(md, 0, (uint64_t)md->stat.size, &sink);
 	if (error == MD_OK)
-		error = uidl_assign(
-		    &md->table, 0, &old, &md->stats.fresh, &md->facts.last);
+		error = uidl_assign(&md->table, 0, &old, &md->stats.fresh,
+		    &md->facts.last);
 	table_clear(&old);
 	if (error != MD_OK)
 		return error;

@@ -25,8 +25,8 @@
 
 /* Both hashes of a message, one behind the other. */
 #define HASHES ((size_t)2 * HASH_SIZE)
-_Static_assert(
-    offsetof(struct message, body) == offsetof(struct message, header) + HASH_SIZE,
+_Static_assert(offsetof(struct message, body) ==
+                   offsetof(struct message, header) + HASH_SIZE,
     "adjacent");
 
 struct slot {
@@ -76,8 +76,8 @@ kinds_init(struct kinds *kinds, const struct message *messages, size_t count)
 static struct slot *
 kinds_find(const struct kinds *kinds, const struct message *message)
 {
-	const char *hashes =
-	    (const char *)message + offsetof(struct message, header);
+	const char *hashes = (const char *)message +
+	                     offsetof(struct message, header);
 
 	for (size_t i = XXH3_64bits_withSeed(hashes, HASHES, kinds->seed);; i++) {
 		struct slot *slot = &kinds->slots[i & kinds->mask];
@@ -143,8 +143,8 @@ learn(const struct kinds *kinds, const struct message *messages, uint32_t count,
 	for (uint32_t i = 0; i < count; i++) {
 		const struct message *known = &messages[i];
 		struct slot *slot = kinds_find(kinds, known);
-		uint32_t used =
-		    known->used > known->copy ? known->used : known->copy;
+		uint32_t used = known->used > known->copy ? known->used
+		                                          : known->copy;
 
 		if (slot->head == NO_MESSAGE)
 			continue;
