@@ -360,22 +360,22 @@ class Curl(Numbered, harness.TestCase):
 
 
 class Script(Numbered):
-    """A library of Perl, used by a script that takes: port, user, the folder
+    """A module of Perl, used by a script that takes: port, user, the folder
     to store in, keep or delete, the message-numbers; without numbers it
     prints the listing of UIDL.
     """
 
-    library = None
+    module = None
     script = None
 
     def setUp(self):
         super().setUp()
-        if subprocess.run(["perl", f"-M{self.library}", "-e1"], check=False,
+        if subprocess.run(["perl", f"-M{self.module}", "-e1"], check=False,
                           stderr=subprocess.DEVNULL).returncode != 0:
-            self.skipTest(f"needs Perl's {self.library}")
+            self.skipTest(f"needs Perl's {self.module}")
 
     def perl(self, user, inbox, keep, numbers=()):
-        return self.run_client("perl", f"-M{self.library}", "-we", self.script, self.server.port,
+        return self.run_client("perl", f"-M{self.module}", "-we", self.script, self.server.port,
                                user, inbox, "keep" if keep else "delete", *numbers)
 
     def uidl(self, user):
@@ -389,7 +389,7 @@ class Script(Numbered):
 
 class NetPOP3(Script, harness.TestCase):
     program = "perl"
-    library = "Net::POP3"
+    module = "Net::POP3"
     script = r"""
         my ($port, $user, $inbox, $keep, @numbers) = @ARGV;
         my $pop = Net::POP3->new('127.0.0.1', Port => $port, Timeout => 30) or die "connect: $@";
@@ -413,7 +413,7 @@ class NetPOP3(Script, harness.TestCase):
 
 class MailPOP3Client(Script, harness.TestCase):
     program = "perl"
-    library = "Mail::POP3Client"
+    module = "Mail::POP3Client"
     script = r"""
         my ($port, $user, $inbox, $keep, @numbers) = @ARGV;
         my $pop = Mail::POP3Client->new(USER => $user, PASSWORD => 'secret', HOST => '127.0.0.1',
