@@ -29,18 +29,18 @@ lines_find_slowly(const char *src, size_t len, size_t from, uint64_t *barep)
 
 /* Both masks of find() for 16 octets: bare LFs, and each F behind an LF. */
 static inline void
-look(const char *at, signed char LANES *barep, signed char LANES *candidatesp)
+look(const char *at, unsigned char LANES *barep, unsigned char LANES *candidatesp)
 {
-	signed char LANES here, before;
+	unsigned char LANES here, before;
 
 	memcpy(&here, at, sizeof(here));
 	memcpy(&before, at - 1, sizeof(before));
-	*barep = (here == '\n') & (before != '\r');
-	*candidatesp = (here == 'F') & (before == '\n');
+	*barep = (unsigned char LANES)((here == '\n') & (before != '\r'));
+	*candidatesp = (unsigned char LANES)((here == 'F') & (before == '\n'));
 }
 
 static inline bool
-is_zero(signed char LANES lanes)
+is_zero(unsigned char LANES lanes)
 {
 	uint64_t halves[2];
 
@@ -49,12 +49,12 @@ is_zero(signed char LANES lanes)
 }
 
 static uint64_t
-sum(signed char LANES lanes)
+sum(unsigned char LANES lanes)
 {
 	uint64_t total = 0;
 
 	for (size_t i = 0; i < sizeof(lanes); i++)
-		total += (unsigned char)lanes[i];
+		total += lanes[i];
 	return total;
 }
 
@@ -64,7 +64,7 @@ sum(signed char LANES lanes)
 static size_t
 find_anywhere(const char *src, size_t len, uint64_t *barep)
 {
-	signed char LANES bare[4], candidates[4], total = {0};
+	unsigned char LANES bare[4], candidates[4], total = {0};
 	size_t i = 1;
 
 	for (unsigned steps = 1; i + STEP <= len; i += STEP, steps++) {
