@@ -18,9 +18,12 @@ class Closed(ProtocolError):
 
 
 class Client:
-    """One connection. `greeting` is read at once unless told otherwise."""
+    """One connection. `greeting` is read at once unless told otherwise.
 
-    def __init__(self, port, host="127.0.0.1", timeout=20, greet=True, rcvbuf=None):
+    head: octets that go first, such as a proxy's header.
+    """
+
+    def __init__(self, port, host="127.0.0.1", timeout=20, greet=True, rcvbuf=None, head=b""):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
@@ -28,6 +31,7 @@ class Client:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.sock.connect((host, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.sendall(head)
         self._start(greet)
 
     def _start(self, greet):

@@ -132,12 +132,13 @@ class Daemon:
     privileged: runs as root (the test must be `needs_root`); else as a
         throw-away user, or as the caller where that is not root.
     variant: a build below BUILD ("fastclock").
+    head: octets that each connection begins with, before TLS: a proxy's header.
     """
 
     def __init__(self, users=None, options=None, mode="standalone", privileged=False,
-                 variant="", start=True, arguments=()):
+                 variant="", start=True, arguments=(), head=b""):
         self.mode, self.privileged = mode, privileged
-        self.arguments = list(arguments)
+        self.arguments, self.head = list(arguments), head
         self.uid = THROWAWAY_UID if os.geteuid() == 0 else os.geteuid()
         self.gid = self.uid if os.geteuid() == 0 else os.getegid()
         self.port = free_port()
@@ -263,13 +264,13 @@ class Daemon:
             raise AssertionError(
                 f"poplard ended at start with {self.process.returncode}\n{self.log()}")
         try:
-            with Client(self.port, timeout=10) as client:
+            with self.client(timeout=10) as client:
                 return client.greeting.startswith("+OK POP3 server ready")
         except ConnectionRefusedError:
             return False
 
     def client(self, **kwargs):
-        return Client(self.port, **kwargs)
+        return Client(self.port, head=self.head, **kwargs)
 
     def logged_in(self, user="mrose", password="secret", **kwargs):
         client = self.client(**kwargs)

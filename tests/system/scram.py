@@ -24,12 +24,21 @@ def credential(password, salt=None, iterations=4096):
         [str(iterations), *map(b64, (salt, stored, keyed(salted, b"Server Key")))])
 
 
+def signatures(password, salt, iterations, message):
+    """Of an AuthMessage: the client's proof, and the server's signature."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    key = keyed(salted, b"Client Key")
+    signature = keyed(hashlib.sha256(key).digest(), message)
+    return (bytes(a ^ b for a, b in zip(key, signature)),
+            keyed(keyed(salted, b"Server Key"), message))
+
+
 class Exchange:
     """One exchange. binding: type and data of channel binding, for -PLUS."""
 
     def __init__(self, name="mrose", password="secret", flag="n", binding=None, authzid="",
                  nonce=None, extensions=""):
-        self.password = password.encode()
+        self.password = password
         self.flag = f"p={binding[0]}" if binding else flag
         self.header = f"{self.flag},{'a=' + self.quoted(authzid) if authzid else ''},".encode()
         self.data = binding[1] if binding else b""
@@ -57,10 +66,6 @@ class Exchange:
         binding = self.header + self.data if binding is None else binding
         without = f"c={b64(binding)},r={self.both if both is None else both}{extensions}".encode()
         message = b",".join((self.bare, self.server_first, without))
-        salted = hashlib.pbkdf2_hmac("sha256", self.password, self.salt, self.iterations)
-        key = keyed(salted, b"Client Key")
-        signature = keyed(hashlib.sha256(key).digest(), message)
-        proof = bytearray(a ^ b for a, b in zip(key, signature))
-        proof[0] ^= spoil
-        self.verifier = b"v=" + b64(keyed(keyed(salted, b"Server Key"), message)).encode()
-        return without + b",p=" + b64(bytes(proof)).encode()
+        proof, verifier = signatures(self.password, self.salt, self.iterations, message)
+        self.verifier = b"v=" + b64(verifier).encode()
+        return without + b",p=" + b64(bytes([proof[0] ^ spoil]) + proof[1:]).encode()

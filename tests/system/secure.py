@@ -172,6 +172,7 @@ class TlsDaemon(harness.Daemon):
         """TLS from the first octet."""
         sock = socket.create_connection(("127.0.0.1", self.tls_port), timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(self.head)
         return Client.over((context or trusting()).wrap_socket(sock, server_hostname=name),
                            timeout, greet)
 
