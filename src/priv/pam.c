@@ -8,6 +8,11 @@
  * only. Neither credentials nor a PAM session are opened: both belong to the
  * process that calls for them, this child, which is gone before the mail is
  * opened, and nothing is ever run as the user.
+ *
+ * For EXTERNAL the certificate takes the place of PAM's first phase, the
+ * password's; the second, the account's, is asked all the same. That one looks
+ * at no password field, so it is looked at here: `!` in front locks the
+ * account (passwd -l, usermod -L), `*` only says that no password is right.
  */
 #include "backend.h"
 
@@ -135,19 +140,20 @@ set_items(pam_handle_t *pam, const struct auth_request *request)
 	return code;
 }
 
-/* `!` and `*` in front of a hash: passwd -l, usermod -L, no password ever set. */
+/* Whether the password field of shadow(5) begins with one of these marks. */
 static bool
-shadow_locked(const char *name)
+shadow_marked(const char *name, const char *marks)
 {
 	struct spwd entry, *found = NULL;
 	char buf[SHADOW_MAX];
-	bool locked;
+	bool marked;
 
-	locked = getspnam_r(name, &entry, buf, sizeof(buf), &found) == 0 &&
+	marked = getspnam_r(name, &entry, buf, sizeof(buf), &found) == 0 &&
 	         found != NULL && found->sp_pwdp != NULL &&
-	         (found->sp_pwdp[0] == '!' || found->sp_pwdp[0] == '*');
+	         found->sp_pwdp[0] != '\0' &&
+	         strchr(marks, found->sp_pwdp[0]) != NULL;
 	explicit_bzero(buf, sizeof(buf));
-	return locked;
+	return marked;
 }
 
 /*
@@ -163,7 +169,7 @@ refine(enum auth_result result, const char *name)
 		return result;
 	if (system_by_name(name, &account) == SYSTEM_NONE)
 		return AUTH_UNKNOWN;
-	return shadow_locked(name) ? AUTH_LOCKED : AUTH_PASSWORD;
+	return shadow_marked(name, "!*") ? AUTH_LOCKED : AUTH_PASSWORD;
 }
 
 static enum auth_result
@@ -229,6 +235,9 @@ ask_pam(const struct config *config, const struct auth_request *request,
 	result = translate(code, service, request->user);
 	if (result == AUTH_OK)
 		result = fill_account(config, pam, verdict);
+	if (result == AUTH_OK && request->mech == IPC_MECH_EXTERNAL &&
+	    shadow_marked(verdict->name, "!"))
+		result = AUTH_LOCKED;
 	if (pam != NULL)
 		(void)pam_end(pam, code);
 	return result;

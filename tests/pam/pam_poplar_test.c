@@ -1,10 +1,11 @@
 /*
  * A PAM module that behaves as its arguments say, NAME=ACTION for each user,
  * and tells what it was given: tests/system/test_auth_pam.py compiles it and
- * names it, by path, in a service file of its own. Never install it.
+ * names it, by path, in a service file of its own. Never install it. Who is
+ * not named is unknown to the first phase and welcome to the second.
  *
  *   auth     required  /PATH/pam_poplar_test.so note=/FILE alice=ok bob=hang
- *   account  required  /PATH/pam_poplar_test.so
+ *   account  required  /PATH/pam_poplar_test.so note=/FILE alice=refuse
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -28,6 +29,13 @@ act_refuse(pam_handle_t *pam)
 {
 	(void)pam;
 	return PAM_AUTH_ERR;
+}
+
+static int
+act_expire(pam_handle_t *pam)
+{
+	(void)pam;
+	return PAM_ACCT_EXPIRED;
 }
 
 static int
@@ -109,6 +117,7 @@ static const struct {
 } actions[] = {
     {"ok",           act_ok          },
     {"refuse",       act_refuse      },
+    {"expire",       act_expire      },
     {"hang",         act_hang        },
     {"crash",        act_crash       },
     {"abort",        act_abort       },
@@ -129,7 +138,7 @@ text_of(pam_handle_t *pam, int type)
 	return item;
 }
 
-/* One line a request: user, address, terminal, remote user, password in hex. */
+/* One line a request: user, address, terminal, remote user, password in hex; or "-". */
 static void
 note(pam_handle_t *pam, const char *path, const char *password)
 {
@@ -140,7 +149,9 @@ note(pam_handle_t *pam, const char *path, const char *password)
 	fprintf(file, "%s %s %s %s ", text_of(pam, PAM_USER),
 	    text_of(pam, PAM_RHOST), text_of(pam, PAM_TTY),
 	    text_of(pam, PAM_RUSER));
-	for (; *password != '\0'; password++)
+	if (password == NULL)
+		fputc('-', file);
+	for (; password != NULL && *password != '\0'; password++)
 		fprintf(file, "%02x", (unsigned)(unsigned char)*password);
 	fputc('\n', file);
 	(void)fclose(file);
@@ -159,25 +170,34 @@ argument(int argc, const char **argv, const char *name)
 	return NULL;
 }
 
-int
-pam_sm_authenticate(pam_handle_t *pam, int flags, int argc, const char **argv)
+/* Tells, and does what the arguments say; otherwise: for who is not named. */
+static int
+behave(pam_handle_t *pam, int argc, const char **argv, const char *password,
+    int otherwise)
 {
-	const char *user, *password, *path, *action;
+	const char *path = argument(argc, argv, "note"), *action;
 
-	(void)flags;
-	if (pam_get_user(pam, &user, NULL) != PAM_SUCCESS ||
-	    pam_get_authtok(pam, PAM_AUTHTOK, &password, NULL) != PAM_SUCCESS)
-		return PAM_SYSTEM_ERR;
-	path = argument(argc, argv, "note");
 	if (path != NULL)
 		note(pam, path, password);
-	action = argument(argc, argv, user);
+	action = argument(argc, argv, text_of(pam, PAM_USER));
 	for (size_t i = 0;
 	     action != NULL && i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(action, actions[i].name) == 0)
 			return actions[i].act(pam);
 	}
-	return PAM_USER_UNKNOWN;
+	return otherwise;
+}
+
+int
+pam_sm_authenticate(pam_handle_t *pam, int flags, int argc, const char **argv)
+{
+	const char *user, *password;
+
+	(void)flags;
+	if (pam_get_user(pam, &user, NULL) != PAM_SUCCESS ||
+	    pam_get_authtok(pam, PAM_AUTHTOK, &password, NULL) != PAM_SUCCESS)
+		return PAM_SYSTEM_ERR;
+	return behave(pam, argc, argv, password, PAM_USER_UNKNOWN);
 }
 
 int
@@ -193,9 +213,6 @@ pam_sm_setcred(pam_handle_t *pam, int flags, int argc, const char **argv)
 int
 pam_sm_acct_mgmt(pam_handle_t *pam, int flags, int argc, const char **argv)
 {
-	(void)pam;
 	(void)flags;
-	(void)argc;
-	(void)argv;
-	return PAM_SUCCESS;
+	return behave(pam, argc, argv, NULL, PAM_SUCCESS);
 }

@@ -1,5 +1,6 @@
 """Group B with PAM: system users, and modules that misbehave. Makes throw-away
 system users and PAM services, and removes both."""
+import base64
 import grp
 import os
 import pathlib
@@ -12,6 +13,7 @@ import time
 
 import harness
 import oracle
+import secure
 from client import as_bytes
 from harness import needs_program, needs_root
 from test_auth import hashed
@@ -54,6 +56,17 @@ class PamCase(harness.TestCase):
         path.write_text(text)
         self.addCleanup(path.unlink)
         return path.name
+
+    def module(self, auth="", account=""):
+        """A service of our module, which does this for each name of a phase."""
+        module, self.notes = self.folder / "pam_poplar_test.so", self.folder / "notes"
+        run("cc", "-std=c17", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", str(module),
+            str(MODULE), "-lpam")
+        return self.service(f"auth required {module} note={self.notes} {auth}\n"
+                            f"account required {module} {account}\n")
+
+    def noted(self):
+        return self.notes.read_text().splitlines() if self.notes.exists() else []
 
     def serve(self, service, *names, **options):
         server = self.daemon(users={}, privileged=True, options={
@@ -148,15 +161,7 @@ class SystemUsers(PamCase):
 class Modules(PamCase):
     def modules(self, **actions):
         """A service whose module does this for each of the names."""
-        module, self.notes = self.folder / "pam_poplar_test.so", self.folder / "notes"
-        run("cc", "-std=c17", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", str(module),
-            str(MODULE), "-lpam")
-        words = " ".join(f"{name}={action}" for name, action in actions.items())
-        return self.service(f"auth required {module} note={self.notes} {words}\n"
-                            f"account required {module}\n")
-
-    def noted(self):
-        return self.notes.read_text().splitlines() if self.notes.exists() else []
+        return self.module(" ".join(f"{name}={action}" for name, action in actions.items()))
 
     def test_what_a_module_is_given(self):
         name = self.user()
@@ -243,6 +248,108 @@ class Modules(PamCase):
         server = self.serve(self.modules(**{name: "become-root", "root": "ok"}), name)
         self.refused(server, name, "x", "[AUTH]", 'locked detail="uid"')
         self.refused(server, "root", "x", "[AUTH]", 'locked detail="uid"')
+
+
+@needs_program("cc")
+class Certificates(PamCase):
+    """AUTH EXTERNAL for system users: the certificate takes the password's place,
+    and PAM's account phase is asked all the same."""
+
+    daemon_class = secure.TlsDaemon
+
+    def setUp(self):
+        if secure.x509 is None:
+            self.skipTest("needs the package python3-cryptography")
+        super().setUp()
+
+    def serve(self, service, *names, **options):
+        return super().serve(service, *names, **{
+            "tls.client_ca": secure.trusting_ca_file(), **options})
+
+    def client(self, server, name):
+        """A client whose certificate is of this name."""
+        context = secure.trusting(client=secure.pair("of-" + name.replace("/", "-"), names=(), common=name))
+        client = server.tls_client(context)
+        self.addCleanup(client.close)
+        return client
+
+    def turned_away(self, server, name, reason, code="[AUTH]"):
+        """One refused login: its reply and time."""
+        client = self.client(server, name)
+        begin = time.monotonic()
+        reply = client.err("AUTH EXTERNAL =", code)
+        took = time.monotonic() - begin
+        server.wait_log(rf"auth=EXTERNAL login=fail reason={reason} user={name}$")
+        return reply, took
+
+    def test_login_and_mail(self):
+        name, other = self.user("secret"), self.user("secret")
+        server = self.serve(self.service(UNIX), name, other)
+        client = self.client(server, name)
+        client.err("AUTH EXTERNAL " + base64.b64encode(other.encode()).decode(), "[AUTH]")
+        client.ok("AUTH EXTERNAL =")
+        self.assert_served(client, oracle.parse(MAIL))
+        client.ok("DELE 1")
+        client.quit()
+        server.wait_log(f"user={name} .*auth=EXTERNAL login=ok")
+        self.assertEqual(os.stat(server.path(name)).st_uid, pwd.getpwnam(name).pw_uid)
+        # whom no password lets in: `*`, as adduser --disabled-password leaves it
+        run("usermod", "-p", "*", name)
+        self.client(server, name).ok("AUTH EXTERNAL =")
+
+    def test_B25_one_text_for_all_reasons(self):
+        good, locked, expired, stale, low = (
+            self.user("secret"), self.user("secret"), self.user("secret", "-e", "1990-01-01"),
+            self.user("secret"), self.user("secret", "-u", str(free_system_uid())))
+        nothing = self.user()
+        run("usermod", "-L", locked)
+        run("chage", "-d", "0", stale)
+        server = self.serve(self.service(UNIX), good, **{"auth.failure_delay": "400ms"})
+        answers = [self.turned_away(server, name, reason) for name, reason in (
+            (locked, "locked"), (nothing, "locked"), (expired, "locked"), (stale, "locked"),
+            (low, 'locked detail="uid"'), ("root", 'locked detail="uid"'), ("ptnobody", "unknown"),
+            ("../" + good, "unknown"), (good + ".lock", "unknown"))]
+        self.assertEqual({reply for reply, _ in answers}, {"-ERR [AUTH] login failed"})
+        times = [took for _, took in answers]
+        self.assertGreaterEqual(min(times), 0.39)
+        self.assertLess(max(times) - min(times), 0.2, times)
+        self.client(server, good).ok("AUTH EXTERNAL =")
+
+    def test_what_the_account_phase_is_given(self):
+        good, bad = self.user("secret"), self.user("secret")
+        server = self.serve(self.module("", f"note={self.folder / 'notes'} {bad}=expire"), good, bad)
+        self.client(server, good).ok("AUTH EXTERNAL =")
+        self.turned_away(server, bad, "locked")
+        self.turned_away(server, "ptgone", "unknown")  # PAM has nothing against him
+        # one line each, none of the phase that would ask for a password
+        self.assertEqual(self.noted(), [
+            f"{name} 127.0.0.1 pop3 - -" for name in (good, bad, "ptgone")])
+
+    def test_module_makes_the_user_another(self):
+        name, other = self.user("secret"), self.user("secret")
+        server = self.serve(self.module("", f"{name}=become-root"), name, other)
+        self.turned_away(server, name, 'locked detail="uid"')
+
+    def test_module_in_trouble(self):
+        names = {f"pt{action}": action for action in ("crash", "exit", "question")}
+        server = self.serve(self.module("", " ".join(f"{n}={a}" for n, a in names.items())))
+        for name in names:
+            self.turned_away(server, name, "trouble", "[SYS/TEMP]")
+
+    def test_users_file_decides_before_pam(self):
+        name = self.user("secret")
+        server = self.serve(self.service(UNIX), name)
+        for line in (f"{name}:!:::::\n", f"{name}:{{APOP}}other:::::\n", f"{name}:\n"):
+            with self.subTest(line=line):
+                server.users_file.write_text(line)
+                self.client(server, name).err("AUTH EXTERNAL =", "[AUTH]")
+        server.users_file.write_text("")
+        self.client(server, name).ok("AUTH EXTERNAL =")
+
+    def test_111_no_service_file(self):
+        name = self.user("secret")
+        server = self.serve("poplar-test-absent", name)
+        self.turned_away(server, name, "trouble", "[SYS/TEMP]")
 
 
 if __name__ == "__main__":
