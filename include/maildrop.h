@@ -157,6 +157,9 @@ enum md_error maildrop_read(struct maildrop *md, uint32_t number,
 enum md_error maildrop_next(struct maildrop *md, char *buf, size_t size,
     size_t *lengthp);
 
+/* The octets of it that were put out so far, without byte-stuffing. */
+uint64_t maildrop_sent(const struct maildrop *md);
+
 /* Gives back the memory that sending took, until more is sent. */
 void maildrop_rest(struct maildrop *md);
 

@@ -254,3 +254,9 @@ maildrop_next(struct maildrop *md, char *buf, size_t size, size_t *lengthp)
 	*lengthp = length;
 	return MD_OK;
 }
+
+uint64_t
+maildrop_sent(const struct maildrop *md)
+{
+	return md->reading.wire.octets;
+}

@@ -105,7 +105,7 @@ run_uidl(struct client *client, const struct args *args)
  * before the final dot, so that no client takes it for complete.
  */
 static enum verdict
-send_message(struct client *client, uint64_t *octetsp)
+send_message(struct client *client)
 {
 	enum md_error error;
 	size_t room, length;
@@ -119,7 +119,6 @@ send_message(struct client *client, uint64_t *octetsp)
 		if (error != MD_OK)
 			return client_end(client, IPC_END_ERROR, DROP);
 		stream_filled(&client->stream, length);
-		*octetsp += length;
 	} while (length > 0);
 	stream_put(&client->stream, ".\r\n", 3);
 	return GO_ON;
@@ -155,16 +154,15 @@ begin_message(struct client *client, uint32_t message, uint64_t lines,
 enum verdict
 run_retr(struct client *client, const struct args *args)
 {
-	uint64_t size = maildrop_size(client->maildrop, args->message), sent = 0;
 	enum verdict verdict;
 
 	if (!begin_message(client, args->message, WIRE_WHOLE, &verdict))
 		return verdict;
-	client_say(client, "+OK %llu octets", (unsigned long long)size);
-	verdict = send_message(client, &sent);
+	client_say(client, "+OK %llu octets",
+	    (unsigned long long)maildrop_size(client->maildrop, args->message));
+	verdict = send_message(client);
 	client->tally.retr++;
-	/* what byte-stuffing added is not the message's */
-	client->tally.retr_octets += sent < size ? sent : size;
+	client->tally.retr_octets += maildrop_sent(client->maildrop);
 	if (args->message > client->last)
 		client->last = args->message;
 	return verdict;
@@ -178,8 +176,10 @@ run_top(struct client *client, const struct args *args)
 	if (!begin_message(client, args->message, args->lines, &verdict))
 		return verdict;
 	client_say(client, "+OK top of message follows");
+	verdict = send_message(client);
 	client->tally.top++;
-	return send_message(client, &client->tally.top_octets);
+	client->tally.top_octets += maildrop_sent(client->maildrop);
+	return verdict;
 }
 
 enum verdict

@@ -127,6 +127,22 @@ class Content(harness.TestCase):
             FROM + b"A: b\n\n.\r\n..\r\n.\r.\r\n",
         ))
 
+    def test_D53_dots_are_not_counted_in_the_log(self):
+        dotty = oracle.mbox_of(b"Subject: dots\n\n" + b".\n..\n.x\n" * 500, b".a: b\n\n.\n")
+        first, second = oracle.parse(dotty)
+        server = self.daemon(dotty)
+        with server.logged_in() as client:
+            client.retr(1)
+            client.retr(1)
+            client.retr(2)
+            client.multi("TOP 1 2")
+            client.multi("TOP 2 0")
+            client.ok("DELE 2")
+            client.quit()
+        server.wait_log(f"end=quit retr=3/{2 * first.size + second.size} "
+                        f"top=2/{len(first.top(2) + second.top(0))} "
+                        f"dele=1 left=1 octets_left={first.size} ")
+
     def test_D53_dots_at_edges_of_buffers(self):
         messages = []
         for edge in (512, 1024, 4096, 8192, 16384, 32768, 65536):
