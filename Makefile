@@ -12,7 +12,7 @@ docdir = $(prefix)/share/doc/poplar
 unitdir = $(prefix)/lib/systemd/system
 DESTDIR =
 
-PACKAGES = libbsd-overlay libssl libcrypto libseccomp libxxhash
+PACKAGES = libbsd-overlay libmd libssl libcrypto libseccomp libxxhash
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wwrite-strings -Werror
 # CET exists on x86 only; asked of the compiler, which may be a cross compiler
@@ -56,7 +56,7 @@ CPPFLAGS_ALL = -D_GNU_SOURCE -DLIBBSD_OPENBSD_VIS -DPOPLAR_VERSION='"$(VERSION)"
 	$(CPPFLAGS_$(VARIANT)) $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CPPFLAGS)
 CFLAGS_ALL = -std=c17 -fPIE $(OPTIMISE) $(WARNINGS) $(harden) $(CFLAGS_$(VARIANT)) $(CFLAGS)
 LDFLAGS_ALL = -pie $(HARDEN_LINK) $(or $(LINK_$(VARIANT)),$(CFLAGS_$(VARIANT))) $(LDFLAGS)
-LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lcrypt -lpam
+LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lcrypt
 
 folders = base mbox session priv
 archives = $(folders:%=$(out)/lib%.a)

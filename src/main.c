@@ -146,7 +146,7 @@ sane_signals(void)
 {
 	sigset_t none;
 
-	for (int number = 1; number < SIGRTMIN; number++) {
+	for (int number = 1; number < NSIG; number++) {
 		if (number != SIGKILL && number != SIGSTOP)
 			(void)signal(number, SIG_DFL);
 	}

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -300,6 +302,20 @@ free_pairs(struct pairs *pairs)
 	free(pairs);
 }
 
+/*
+ * libcrypto makes all of a kind at the first fetch of one: here, once, and not
+ * in every session's handshake.
+ */
+static void
+warm_libcrypto(void)
+{
+	EVP_KDF_free(EVP_KDF_fetch(NULL, "TLS13-KDF", NULL));
+	EVP_MAC_free(EVP_MAC_fetch(NULL, "HMAC", NULL));
+	EVP_KEYEXCH_free(EVP_KEYEXCH_fetch(NULL, "X25519", NULL));
+	EVP_SIGNATURE_free(EVP_SIGNATURE_fetch(NULL, "ECDSA", NULL));
+	ERR_clear_error();
+}
+
 int
 certificates_load(const struct config *config, struct ssl_ctx_st **ctxp)
 {
@@ -317,6 +333,7 @@ certificates_load(const struct config *config, struct ssl_ctx_st **ctxp)
 		free_pairs(pairs);
 		return -1;
 	}
+	warm_libcrypto();
 	*ctxp = pairs->ctx[0];
 	SSL_CTX_set_app_data(*ctxp, (char *)pairs);
 	SSL_CTX_set_tlsext_servername_callback(*ctxp, choose_pair);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -158,6 +159,7 @@ int
 holder_write(int state, const char *sid, const char *address)
 {
 	char text[HOLDER_MAX], who[64], where[64];
+	struct stat st;
 	int fd, len, rc;
 
 	len = snprintf(text, sizeof(text), "%.31s %.63s %jd\n",
@@ -167,7 +169,9 @@ holder_write(int state, const char *sid, const char *address)
 	if (fd == -1)
 		return -1;
 	/* one write, then the cut: a reader sees one of the two, or no sense */
-	rc = pwrite(fd, text, (size_t)len, 0) == len ? ftruncate(fd, len) : -1;
+	rc = pwrite(fd, text, (size_t)len, 0) == len ? 0 : -1;
+	if (rc == 0 && fstat(fd, &st) == 0 && st.st_size != len)
+		rc = ftruncate(fd, len);
 	close(fd);
 	return rc;
 }

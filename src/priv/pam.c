@@ -22,9 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <security/pam_appl.h>
-
 #include "log.h"
+#include "pam_library.h"
 #include "text.h"
 
 #define SHADOW_MAX 4096
@@ -126,17 +125,18 @@ no_delay(int code, unsigned usec, void *ctx)
 }
 
 static int
-set_items(pam_handle_t *pam, const struct auth_request *request)
+set_items(const struct pam_library *pam, pam_handle_t *handle,
+    const struct auth_request *request)
 {
 	void (*const delay)(int, unsigned, void *) = no_delay;
 	int code;
 
-	code = pam_set_item(pam, PAM_FAIL_DELAY, (const void *)delay);
+	code = pam->set_item(handle, PAM_FAIL_DELAY, (const void *)delay);
 	if (code == PAM_SUCCESS)
-		code = pam_set_item(pam, PAM_TTY, "pop3");
+		code = pam->set_item(handle, PAM_TTY, "pop3");
 	if (code == PAM_SUCCESS && request->rhost != NULL &&
 	    request->rhost[0] != '\0')
-		code = pam_set_item(pam, PAM_RHOST, request->rhost);
+		code = pam->set_item(handle, PAM_RHOST, request->rhost);
 	return code;
 }
 
@@ -173,30 +173,25 @@ refine(enum auth_result result, const char *name)
 }
 
 static enum auth_result
-translate(int code, const char *service, const char *name)
+translate(const struct pam_library *pam, int code, const char *service,
+    const char *name)
 {
 	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
 		if (results[i].code == code)
 			return refine(results[i].result, name);
 	}
-	log_error("pam: service %s failed: %s", service, pam_strerror(NULL, code));
+	log_error("pam: service %s failed: %s", service, pam->strerror(NULL, code));
 	return AUTH_TROUBLE;
 }
 
-/* A module may have given the user another name: that one is looked up. */
 static enum auth_result
-fill_account(const struct config *config, const pam_handle_t *pam,
+fill_account(const struct config *config, const char *name,
     struct auth_verdict *verdict)
 {
 	struct system_account account;
 	enum system_lookup lookup;
-	const void *item = NULL;
-	const char *name;
 
-	if (pam_get_item(pam, PAM_USER, &item) != PAM_SUCCESS || item == NULL)
-		return AUTH_TROUBLE;
-	name = item;
-	if (!text_name(name))
+	if (name == NULL || !text_name(name))
 		return AUTH_TROUBLE;
 	lookup = system_by_name(name, &account);
 	if (lookup != SYSTEM_FOUND)
@@ -212,34 +207,43 @@ fill_account(const struct config *config, const pam_handle_t *pam,
 	return AUTH_OK;
 }
 
+/* A module may have given the user another name. NULL: none. */
+static const char *
+name_given(const struct pam_library *pam, const pam_handle_t *handle)
+{
+	const void *item = NULL;
+
+	return pam->get_item(handle, PAM_USER, &item) == PAM_SUCCESS ? item : NULL;
+}
+
 static enum auth_result
-ask_pam(const struct config *config, const struct auth_request *request,
-    struct auth_verdict *verdict)
+ask_pam(const struct pam_library *pam, const struct config *config,
+    const struct auth_request *request, struct auth_verdict *verdict)
 {
 	struct auth_request copy = *request;
 	const struct pam_conv conversation = {converse, &copy};
 	const char *service = config->auth.pam_service;
-	pam_handle_t *pam = NULL;
+	const int flags = PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK;
+	pam_handle_t *handle = NULL;
 	enum auth_result result;
 	int code;
 
-	code = pam_start(service, request->user, &conversation, &pam);
+	code = pam->start(service, request->user, &conversation, &handle);
 	if (code == PAM_SUCCESS)
-		code = set_items(pam, request);
+		code = set_items(pam, handle, request);
 	if (code == PAM_SUCCESS && request->mech != IPC_MECH_EXTERNAL)
-		code = pam_authenticate(pam,
-		    PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
+		code = pam->authenticate(handle, flags);
 	if (code == PAM_SUCCESS)
-		code = pam_acct_mgmt(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
+		code = pam->acct_mgmt(handle, flags);
 	explicit_bzero(copy.secret, sizeof(copy.secret));
-	result = translate(code, service, request->user);
+	result = translate(pam, code, service, request->user);
 	if (result == AUTH_OK)
-		result = fill_account(config, pam, verdict);
+		result = fill_account(config, name_given(pam, handle), verdict);
 	if (result == AUTH_OK && request->mech == IPC_MECH_EXTERNAL &&
 	    shadow_marked(verdict->name, "!"))
 		result = AUTH_LOCKED;
-	if (pam != NULL)
-		(void)pam_end(pam, code);
+	if (handle != NULL)
+		(void)pam->end(handle, code);
 	return result;
 }
 
@@ -248,6 +252,7 @@ pam_check(const struct config *config, const struct auth_request *request,
     struct auth_verdict *verdict)
 {
 	struct system_account account;
+	struct pam_library pam;
 
 	/* PAM wants the password itself, which APOP and SCRAM never send. */
 	if (request->mech != IPC_MECH_PASS && request->mech != IPC_MECH_EXTERNAL)
@@ -259,5 +264,7 @@ pam_check(const struct config *config, const struct auth_request *request,
 		    config->auth.pam_service);
 		return AUTH_TROUBLE;
 	}
-	return ask_pam(config, request, verdict);
+	if (pam_library_load(&pam) == -1)
+		return AUTH_TROUBLE;
+	return ask_pam(&pam, config, request, verdict);
 }

@@ -111,7 +111,8 @@ open_below(int parent, struct opening *o)
 	bool fresh = false;
 
 	if (state_name_for(o, name) == -1)
-		return opening_fault(o, OPENING_UNAVAILABLE, "no SHA-256");
+		return opening_fault(o, OPENING_UNAVAILABLE,
+		    "its path is too long");
 	o->state = state_folder_make(parent, name);
 	if (o->state == -1 || open_files(o, &fresh) == -1)
 		return trouble(o, name);

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
+#include <sha2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,15 +24,11 @@ int
 state_name_of(const char *folder, const char *name, char dst[STATE_NAME_SIZE])
 {
 	char text[PATH_MAX + NAME_MAX + 32];
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned int digest_len;
 	int len = snprintf(text, sizeof(text), "%s%c%s", folder, '\0', name);
 
-	if ((size_t)len >= sizeof(text) ||
-	    EVP_Digest(text, (size_t)len, digest, &digest_len, EVP_sha256(),
-	        NULL) != 1)
+	if ((size_t)len >= sizeof(text))
 		return -1;
-	text_hex(dst, digest, digest_len);
+	SHA256Data((const uint8_t *)text, (size_t)len, dst);
 	return 0;
 }
 
@@ -146,6 +142,10 @@ state_folder_open(int parent, const char *name)
 int
 state_folder_make(int parent, const char *name)
 {
+	int fd = state_folder_open(parent, name);
+
+	if (fd != -1 || errno != ENOENT)
+		return fd;
 	if (mkdirat(parent, name, 0700) == -1 && errno != EEXIST)
 		return -1;
 	return state_folder_open(parent, name);

@@ -30,6 +30,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "config.h"
 #include "log.h"
@@ -243,6 +244,13 @@ warm_libcrypto(void)
 	return 0;
 }
 
+/* Binds what libxxhash calls, once here and not in every session. */
+static void
+warm_libxxhash(void)
+{
+	XXH3_freeState(XXH3_createState());
+}
+
 static bool
 kernel_has_seccomp(void)
 {
@@ -262,6 +270,7 @@ sandbox_prepare(const struct config *config, struct sandbox *sandbox)
 		          "numbers");
 		return -1;
 	}
+	warm_libxxhash();
 	if (kernel_has_seccomp()) {
 		sandbox->serve_filter = compile(true, &sandbox->serve_length);
 		sandbox->recover_filter = compile(false, &sandbox->recover_length);

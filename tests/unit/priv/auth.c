@@ -20,11 +20,11 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <security/pam_appl.h>
 
 #include "clock.h"
 #include "log.h"
 #include "priv/auth.h"
+#include "priv/pam_library.h"
 
 #define PASSWORD " pass%s\tw\303\266rd "
 #define DAEMONS 5
@@ -298,8 +298,8 @@ static const struct {
     {"text",         act_text        },
 };
 
-int
-pam_start(const char *service, const char *user, const struct pam_conv *conv,
+static int
+our_start(const char *service, const char *user, const struct pam_conv *conv,
     pam_handle_t **handlep)
 {
 	strlcpy(shared->service, service, sizeof(shared->service));
@@ -309,8 +309,8 @@ pam_start(const char *service, const char *user, const struct pam_conv *conv,
 	return PAM_SUCCESS;
 }
 
-int
-pam_set_item(pam_handle_t *handle, int type, const void *item)
+static int
+our_set_item(pam_handle_t *handle, int type, const void *item)
 {
 	(void)handle;
 	if (type == PAM_TTY)
@@ -322,8 +322,8 @@ pam_set_item(pam_handle_t *handle, int type, const void *item)
 	return PAM_SUCCESS;
 }
 
-int
-pam_get_item(const pam_handle_t *handle, int type, const void **itemp)
+static int
+our_get_item(const pam_handle_t *handle, int type, const void **itemp)
 {
 	(void)handle;
 	assert_int_equal(type, PAM_USER);
@@ -331,8 +331,8 @@ pam_get_item(const pam_handle_t *handle, int type, const void **itemp)
 	return PAM_SUCCESS;
 }
 
-int
-pam_authenticate(pam_handle_t *handle, int flags)
+static int
+our_authenticate(pam_handle_t *handle, int flags)
 {
 	(void)handle;
 	shared->authenticated++;
@@ -345,8 +345,8 @@ pam_authenticate(pam_handle_t *handle, int flags)
 	return hear_password() == PAM_SUCCESS ? code : PAM_SYSTEM_ERR;
 }
 
-int
-pam_acct_mgmt(pam_handle_t *handle, int flags)
+static int
+our_acct_mgmt(pam_handle_t *handle, int flags)
 {
 	(void)handle;
 	(void)flags;
@@ -354,8 +354,8 @@ pam_acct_mgmt(pam_handle_t *handle, int flags)
 	return account_code;
 }
 
-int
-pam_end(pam_handle_t *handle, int status)
+static int
+our_end(pam_handle_t *handle, int status)
 {
 	(void)handle;
 	(void)status;
@@ -363,12 +363,20 @@ pam_end(pam_handle_t *handle, int status)
 	return PAM_SUCCESS;
 }
 
-const char *
-pam_strerror(pam_handle_t *handle, int number)
+static const char *
+our_strerror(pam_handle_t *handle, int number)
 {
 	(void)handle;
 	(void)number;
 	return "as the test wants";
+}
+
+int
+pam_library_load(struct pam_library *pam)
+{
+	*pam = (struct pam_library){our_start, our_set_item, our_get_item,
+	    our_authenticate, our_acct_mgmt, our_strerror, our_end};
+	return 0;
 }
 
 /* One attempt, waited for up to so many milliseconds. */
