@@ -45,16 +45,26 @@ log_fault(const char *path, unsigned number, const char *fault)
 	log_error("%s:%u: %s", path, number, fault);
 }
 
+/* A name service may take long: it is not asked for a home that no path holds. */
+static bool
+needs_home(const struct config *config, const struct users_entry *entry)
+{
+	const char *path = entry->maildrop[0] != '\0' ? entry->maildrop
+	                                              : config->maildrop.path;
+
+	return entry->home[0] == '\0' && strstr(path, "%h") != NULL;
+}
+
 /* Where the line leaves uid, gid or home to the system's accounts. */
 static enum auth_result
-fill_account(const struct search *search, const struct users_entry *entry,
-    struct auth_verdict *verdict)
+fill_account(const struct config *config, const struct search *search,
+    const struct users_entry *entry, struct auth_verdict *verdict)
 {
 	struct system_account account = {.uid = geteuid(), .gid = getegid()};
 	enum system_lookup lookup;
 	bool root = geteuid() == 0;
 
-	if (entry->has_uid && entry->has_gid && entry->home[0] != '\0')
+	if (entry->has_uid && entry->has_gid && !needs_home(config, entry))
 		lookup = SYSTEM_NONE;
 	else if (entry->has_uid || !root)
 		lookup = system_by_uid(entry->has_uid ? entry->uid : geteuid(),
@@ -119,7 +129,7 @@ judge(const struct config *config, const struct auth_request *request,
 	}
 	result = judge_credential(&entry, request, verdict);
 	if (result == AUTH_OK)
-		result = fill_account(search, &entry, verdict);
+		result = fill_account(config, search, &entry, verdict);
 	if (result == AUTH_OK && !system_uid_permitted(config, verdict->uid))
 		result = AUTH_UID;
 	return result;

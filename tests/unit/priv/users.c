@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pwd.h>
@@ -42,12 +43,25 @@
 
 static char folder[] = "/tmp/poplar-users-XXXXXX";
 static char path[64];
+static char maildrops[] = "%h/Mailbox"; /* maildrop.path */
+static unsigned lookups;                /* by uid, of the name service */
 static uid_t runner, owner;
 
 uid_t
 geteuid(void)
 {
 	return runner;
+}
+
+int
+getpwuid_r(uid_t uid, struct passwd *entry, char *buf, size_t size,
+    struct passwd **resultp)
+{
+	int (*real)(uid_t, struct passwd *, char *, size_t, struct passwd **);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "getpwuid_r");
+	lookups++;
+	return real(uid, entry, buf, size, resultp);
 }
 
 int
@@ -84,7 +98,8 @@ ask_full(uint32_t mech, const char *name, const char *secret,
 {
 	char backends[] = "users";
 	const struct config config = {
-	    .auth = {.backends = backends, .users_file = path, .first_uid = 1000}
+	    .auth = {.backends = backends, .users_file = path, .first_uid = 1000},
+	    .maildrop = {.path = maildrops  }
         };
 	struct auth_request request = {.mech = mech,
 	    .stamp = STAMP,
@@ -268,7 +283,8 @@ test_malformed_requests(void **state)
 {
 	char backends[] = "users";
 	const struct config config = {
-	    .auth = {.backends = backends, .users_file = path, .first_uid = 1000}
+	    .auth = {.backends = backends, .users_file = path, .first_uid = 1000},
+	    .maildrop = {.path = maildrops  }
         };
 	struct auth_request request = {.mech = IPC_MECH_PASS};
 	struct auth_verdict verdict;
@@ -356,6 +372,27 @@ test_account_fields(void **state)
 	assert_int_equal(v.uid, 0);
 	assert_string_equal(v.name, "");
 	assert_string_equal(v.home, "");
+}
+
+/* A name service that is down keeps nobody out whom it need not be asked for. */
+static void
+test_home_only_where_it_counts(void **state)
+{
+	struct auth_verdict v;
+
+	(void)state;
+	users("free:{PLAIN}x:1234:5678:::/srv/%u\n"
+	      "own:{PLAIN}x:1234:5678:::%h/mail\n"
+	      "usual:{PLAIN}x:65534:5678:::\n"
+	      "given:{PLAIN}x:1234:5678::/h:\n");
+	lookups = 0;
+	assert_int_equal(ask_full(IPC_MECH_PASS, "free", "x", &v), AUTH_OK);
+	assert_int_equal(ask_full(IPC_MECH_PASS, "given", "x", &v), AUTH_OK);
+	assert_int_equal(lookups, 0);
+	assert_int_equal(ask_full(IPC_MECH_PASS, "own", "x", &v), AUTH_OK);
+	assert_int_equal(ask_full(IPC_MECH_PASS, "usual", "x", &v), AUTH_OK);
+	assert_string_not_equal(v.home, "");
+	assert_int_equal(lookups, 2);
 }
 
 static void
@@ -565,7 +602,8 @@ test_unknown_backend(void **state)
 {
 	char backends[] = "ldap users";
 	const struct config config = {
-	    .auth = {.backends = backends, .users_file = path, .first_uid = 1000}
+	    .auth = {.backends = backends, .users_file = path, .first_uid = 1000},
+	    .maildrop = {.path = maildrops  }
         };
 	struct auth_request request = {.mech = IPC_MECH_PASS,
 	    .user = "alice",
@@ -623,6 +661,7 @@ main(void)
 	    cmocka_unit_test(test_malformed_requests),
 	    cmocka_unit_test(test_30_31_apop_or_pass),
 	    cmocka_unit_test(test_account_fields),
+	    cmocka_unit_test(test_home_only_where_it_counts),
 	    cmocka_unit_test(test_without_root),
 	    cmocka_unit_test(test_hostile_lines_deny_their_user_only),
 	    cmocka_unit_test(test_nul_in_a_line),
