@@ -32,6 +32,9 @@ int disk_sync(int fd);     /* fsync(2) */
 int disk_datasync(int fd); /* fdatasync(2): content and size */
 int disk_truncate(int fd, off_t size);
 
+/* Sets the disk to work on [at, at + len) and does not wait: no promise. */
+void disk_start_sync(int fd, off_t at, off_t len);
+
 /* Makes sure that [at, at + len) can be written; fallocate(2), size grows. */
 int disk_allocate(int fd, off_t at, off_t len);
 

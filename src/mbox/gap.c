@@ -162,9 +162,10 @@ static int
 move(struct cutter *cutter, const struct chunk *chunk)
 {
 	struct journal_head head = cutter->journal.head;
+	const struct range_way way = {cutter->mbox, chunk->source,
+	    chunk->source + chunk->length, cutter->mbox, chunk->place};
 
-	if (range_copy(&cutter->ranger, cutter->mbox, chunk->source,
-	        chunk->source + chunk->length, cutter->mbox, chunk->place) == -1)
+	if (range_copy(&cutter->ranger, &way) == -1)
 		return -1;
 	if (disk_datasync(cutter->mbox) == -1)
 		return -1;

@@ -1,5 +1,10 @@
 /*
  * Hashing and copying of file ranges: see range.h. Runs inside the session.
+ *
+ * What is written goes on its way to the disk after each STRIDE octets, so that
+ * the disk works while the next ones are copied, and little is left for the
+ * sync that follows. Writes begin and end at a page where they can: no page
+ * is written twice.
  */
 #include "range.h"
 
@@ -9,6 +14,9 @@
 
 #include "disk.h"
 #include "xxh.h"
+
+#define PAGE 4096
+#define STRIDE ((off_t)1024 * 1024)
 
 int
 range_open(struct ranger *ranger)
@@ -51,12 +59,12 @@ range_digest(const struct ranger *ranger, struct digest *digestp)
 	store(XXH3_128bits_digest(ranger->hash), digestp);
 }
 
-/* Fills the buffer from `from`, adds it to the hash; returns the octets. */
+/* Fills the buffer, up to a limit, from `from` on; returns the octets. */
 static ssize_t
-take(struct ranger *ranger, int fd, off_t from, off_t to)
+take(struct ranger *ranger, int fd, off_t from, off_t to, size_t limit)
 {
 	off_t left = to - from;
-	size_t want = left < RANGE_BUFFER ? (size_t)left : RANGE_BUFFER;
+	size_t want = left < (off_t)limit ? (size_t)left : limit;
 	ssize_t got = disk_read(fd, ranger->buffer, want, from);
 
 	if (got == -1)
@@ -65,8 +73,27 @@ take(struct ranger *ranger, int fd, off_t from, off_t to)
 		errno = ENODATA;
 		return -1;
 	}
-	XXH3_128bits_update(ranger->hash, ranger->buffer, want);
 	return got;
+}
+
+/* Writes the buffer, and has the strides that it completes written back. */
+static int
+put(const struct ranger *ranger, int fd, size_t len, off_t at)
+{
+	const off_t end = at + (off_t)len, begun = at - at % STRIDE,
+	            whole = end - end % STRIDE;
+
+	if (disk_write(fd, ranger->buffer, len, at) == -1)
+		return -1;
+	if (whole > begun)
+		disk_start_sync(fd, begun, whole - begun);
+	return 0;
+}
+
+static void
+digest_buffer(struct ranger *ranger, size_t len)
+{
+	XXH3_128bits_update(ranger->hash, ranger->buffer, len);
 }
 
 int
@@ -75,26 +102,43 @@ range_hash(struct ranger *ranger, int fd, off_t from, off_t to)
 	ssize_t got;
 
 	for (; from < to; from += got) {
-		got = take(ranger, fd, from, to);
+		got = take(ranger, fd, from, to, RANGE_BUFFER);
 		if (got == -1)
+			return -1;
+		digest_buffer(ranger, (size_t)got);
+	}
+	return 0;
+}
+
+static int
+copy(struct ranger *ranger, const struct range_way *way, bool hash)
+{
+	off_t from = way->from, at = way->at;
+	ssize_t got;
+
+	for (; from < way->to; from += got, at += got) {
+		got = take(ranger, way->source, from, way->to,
+		    RANGE_BUFFER - (size_t)(at % PAGE));
+		if (got == -1)
+			return -1;
+		if (hash)
+			digest_buffer(ranger, (size_t)got);
+		if (put(ranger, way->target, (size_t)got, at) == -1)
 			return -1;
 	}
 	return 0;
 }
 
 int
-range_copy(struct ranger *ranger, int fd, off_t from, off_t to, int dst, off_t at)
+range_copy(struct ranger *ranger, const struct range_way *way)
 {
-	ssize_t got;
+	return copy(ranger, way, false);
+}
 
-	for (; from < to; from += got, at += got) {
-		got = take(ranger, fd, from, to);
-		if (got == -1)
-			return -1;
-		if (disk_write(dst, ranger->buffer, (size_t)got, at) == -1)
-			return -1;
-	}
-	return 0;
+int
+range_copy_hash(struct ranger *ranger, const struct range_way *way)
+{
+	return copy(ranger, way, true);
 }
 
 int

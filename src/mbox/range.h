@@ -34,12 +34,21 @@ void range_digest(const struct ranger *ranger, struct digest *digestp);
  */
 int range_hash(struct ranger *ranger, int fd, off_t from, off_t to);
 
+/* [from, to) of one file, and where it goes in another, or in the same. */
+struct range_way {
+	int source;
+	off_t from, to;
+	int target;
+	off_t at;
+};
+
 /*
- * Copies [from, to) to another place, in ascending order: within one file
- * the ranges may not overlap. errors as range_hash(), and those of the write.
+ * Copies in ascending order: within one file the ranges may not overlap. The
+ * second adds to the hash what it copies. Errors as range_hash(), and those of
+ * the write.
  */
-int range_copy(struct ranger *ranger, int fd, off_t from, off_t to, int dst,
-    off_t at);
+int range_copy(struct ranger *ranger, const struct range_way *way);
+int range_copy_hash(struct ranger *ranger, const struct range_way *way);
 
 /* One range on its own. */
 int range_hash_one(struct ranger *ranger, int fd, off_t from, off_t to,

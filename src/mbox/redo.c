@@ -39,9 +39,10 @@ write_body(struct cutter *cutter, const struct cut *cut, struct journal_head *he
 	range_begin(&cutter->ranger);
 	for (size_t i = 0; i < cut->count; i++) {
 		const struct span *span = &cut->keep[i];
+		const struct range_way way = {cut->mbox, span->start, span->end,
+		    cut->journal, at};
 
-		if (range_copy(&cutter->ranger, cut->mbox, span->start, span->end,
-		        cut->journal, at) == -1)
+		if (range_copy_hash(&cutter->ranger, &way) == -1)
 			return -1;
 		at += span->end - span->start;
 	}
@@ -95,10 +96,15 @@ int
 redo_copy(struct cutter *cutter)
 {
 	const struct journal_head *head = &cutter->journal.head;
-	off_t at = (off_t)head->body_at, end = at + (off_t)head->body_length;
+	const struct range_way way = {
+	    .source = cutter->journal.fd,
+	    .from = (off_t)head->body_at,
+	    .to = (off_t)(head->body_at + head->body_length),
+	    .target = cutter->mbox,
+	    .at = (off_t)head->from,
+	};
 
-	if (range_copy(&cutter->ranger, cutter->journal.fd, at, end, cutter->mbox,
-	        (off_t)head->from) == -1)
+	if (range_copy(&cutter->ranger, &way) == -1)
 		return -1;
 	return cutter_mark(cutter);
 }

@@ -88,6 +88,7 @@ static const struct row common_rows[] = {
     ANY(ftruncate),
     ANY(fsync),
     ANY(fdatasync),
+    ONLY(sync_file_range, 3, SYNC_FILE_RANGE_WRITE),
     ANY(fallocate),
     ANY(close),
     ONLY(fcntl, 1, F_OFD_SETLK),

@@ -61,6 +61,14 @@ disk_datasync(int fd)
 	return fails() ? -1 : 0;
 }
 
+void
+disk_start_sync(int fd, off_t at, off_t len)
+{
+	(void)fd;
+	(void)at;
+	(void)len;
+}
+
 int
 disk_truncate(int fd, off_t size)
 {
