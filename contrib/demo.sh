@@ -16,7 +16,7 @@ LC_ALL=C
 export LC_ALL
 cd "$(dirname "$0")/.."
 
-packages='gcc libc6-dev make pkg-config libbsd-dev libssl-dev libcrypt-dev
+packages='gcc libc6-dev make pkg-config libbsd-dev libmd-dev libssl-dev libcrypt-dev
     libpam0g-dev libseccomp-dev libxxhash-dev curl'
 port=${DEMO_PORT:-1110}
 uid=$(id -u)
