@@ -6,6 +6,8 @@
  *                          serves until standard input ends: accept, fork,
  *                          canned replies, exit; RETR reads FILE, converts it
  *                          to wire form and writes it, as one message
+ * loop processes FILE      the same, by the processes that Poplar has: a monitor,
+ *                          its session, and one that is gone before the greeting
  * loop inetd PORT PROGRAM [ARGUMENT...]
  *                          what inetd does: a program for each connection
  * loop read FILE           read(2) of the whole file
@@ -15,6 +17,7 @@
  */
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -136,6 +139,29 @@ serve_client(int client, char **argv)
 		;
 }
 
+/* Forks; the child runs on, the parent waits for its end. */
+static int
+in_a_child(void)
+{
+	pid_t pid = fork();
+
+	if (pid == -1)
+		err(1, "fork");
+	if (pid > 0 && waitpid(pid, NULL, 0) == -1)
+		err(1, "waiting");
+	return pid == 0;
+}
+
+static void
+serve_by_processes(int client, char **argv)
+{
+	signal(SIGCHLD, SIG_DFL);
+	if (in_a_child())
+		return;
+	if (in_a_child())
+		serve_client(client, argv);
+}
+
 static int
 listen_on_loopback(uint16_t port)
 {
@@ -191,6 +217,14 @@ run_serve(int argc, char **argv)
 {
 	(void)argc;
 	serve_all(listen_on_loopback(0), STDIN_FILENO, serve_client, argv);
+	return 0;
+}
+
+static int
+run_processes(int argc, char **argv)
+{
+	(void)argc;
+	serve_all(listen_on_loopback(0), STDIN_FILENO, serve_by_processes, argv);
 	return 0;
 }
 
@@ -264,10 +298,11 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } loops[] = {
-    {"serve",   run_serve  },
-    {"inetd",   run_inetd  },
-    {"read",    run_read   },
-    {"rewrite", run_rewrite},
+    {"serve",     run_serve    },
+    {"processes", run_processes},
+    {"inetd",     run_inetd    },
+    {"read",      run_read     },
+    {"rewrite",   run_rewrite  },
 };
 
 int
@@ -277,5 +312,5 @@ main(int argc, char **argv)
 		if (strcmp(loops[i].name, argv[1]) == 0)
 			return loops[i].run(argc - 2, argv + 2);
 	}
-	errx(1, "usage: loop serve|inetd|read|rewrite ...");
+	errx(1, "usage: loop serve|processes|inetd|read|rewrite ...");
 }
