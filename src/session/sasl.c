@@ -58,7 +58,6 @@ sasl_take(struct client *client, char *text, size_t length)
 enum verdict
 sasl_response(struct client *client, char *line, size_t length)
 {
-	client->stream.responding = false;
 	if (length == 1 && line[0] == '*')
 		return sasl_refuse(client, "authentication cancelled");
 	return sasl_take(client, line, length);

@@ -7,6 +7,7 @@
  *   client-first-message-bare , server-first-message ,
  *   client-final-message-without-proof
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,6 +67,20 @@ decode_name(const char *text, char *dst, size_t size)
 	}
 	dst[used] = '\0';
 	return *text == '\0' && used > 0;
+}
+
+/* What is left of a message; RFC 5802 section 5.1: any attribute but "m". */
+static bool
+are_extensions(char *rest)
+{
+	const char *text;
+
+	while ((text = strsep(&rest, ",")) != NULL) {
+		if (!isalpha((unsigned char)text[0]) || text[0] == 'm' ||
+		    text[1] != '=' || text[2] == '\0')
+			return false;
+	}
+	return true;
 }
 
 static bool
@@ -151,7 +166,8 @@ take_first(struct client *client, char *data)
 	name = take(&rest, 'n');
 	nonce = take(&rest, 'r');
 	if (name == NULL || nonce == NULL || !is_nonce(nonce) ||
-	    !decode_name(name, client->sasl->name, sizeof(client->sasl->name)))
+	    !decode_name(name, client->sasl->name, sizeof(client->sasl->name)) ||
+	    !are_extensions(rest))
 		return malformed;
 	strlcpy(scram->nonce, nonce, sizeof(scram->nonce));
 	fault = take_flag(client, flag);
@@ -200,7 +216,7 @@ take_final(struct client *client, char *data)
 		return malformed;
 	binding = take(&rest, 'c');
 	nonce = take(&rest, 'r');
-	if (binding == NULL || nonce == NULL)
+	if (binding == NULL || nonce == NULL || !are_extensions(rest))
 		return malformed;
 	proof->type = IPC_PROOF;
 	proof->foreign = !binds(client, binding) ||
