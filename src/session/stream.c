@@ -41,6 +41,9 @@ static const struct {
     {"PROXY", "\r\n\r\n\0\r\nQUIT\n", 12}, /* version 2 */
 };
 
+/* How long the rest of these octets is awaited. */
+#define PIECES_MS 500
+
 /* At a page's start the kernel copies out of it twice as fast as elsewhere. */
 bool
 stream_open(struct stream *stream, int in, int out, int pair)
@@ -53,16 +56,29 @@ stream_open(struct stream *stream, int in, int out, int pair)
 	return stream->outbuf != MAP_FAILED;
 }
 
-/* Whether another protocol begins here; the stream knows its name then. */
+/* Whether the first octets are another protocol's; the stream knows its name then. */
 static bool
-is_foreign(struct stream *stream, const char *text, size_t length)
+is_foreign(struct stream *stream)
 {
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
-		if (length >= foreign[i].length &&
-		    memcmp(text, foreign[i].text, foreign[i].length) == 0) {
+		if (stream->end >= foreign[i].length &&
+		    memcmp(stream->inbuf, foreign[i].text, foreign[i].length) ==
+		        0) {
 			stream->foreign = foreign[i].name;
 			return true;
 		}
+	}
+	return false;
+}
+
+/* Whether more of them might make them so. */
+static bool
+may_be_foreign(const struct stream *stream)
+{
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		if (stream->end < foreign[i].length &&
+		    memcmp(stream->inbuf, foreign[i].text, stream->end) == 0)
+			return true;
 	}
 	return false;
 }
@@ -181,6 +197,14 @@ read_more(struct stream *stream, uint64_t deadline, size_t *lengthp)
 	return channel_read(&stream->channel, dst, size, deadline, lengthp);
 }
 
+static void
+took(struct stream *stream, size_t length)
+{
+	stream->end += length;
+	if (stream->end > stream->high)
+		stream->high = stream->end;
+}
+
 /* Reads more input; false: there is a fault now. */
 static bool
 fill(struct stream *stream, uint64_t deadline)
@@ -195,11 +219,30 @@ fill(struct stream *stream, uint64_t deadline)
 		stream->start = 0;
 	}
 	result = read_more(stream, deadline, &n);
-	stream->end += n;
-	if (stream->end > stream->high)
-		stream->high = stream->end;
+	took(stream, n);
 	fail(stream, result, STREAM_IDLE);
 	return result == CHANNEL_DONE;
+}
+
+/*
+ * Whether the first octets are of another protocol. What begins with empty
+ * lines, as a PROXY header does, may come in pieces: they are not answered
+ * before the rest has had its moment. A fault comes again with the next read.
+ */
+static bool
+begins_foreign(struct stream *stream)
+{
+	const uint64_t deadline = clock_now() + PIECES_MS;
+	size_t n = 0;
+
+	while (may_be_foreign(stream)) {
+		if (channel_read(&stream->channel, stream->inbuf + stream->end,
+		        sizeof(stream->inbuf) - stream->end, deadline,
+		        &n) != CHANNEL_DONE)
+			break;
+		took(stream, n);
+	}
+	return is_foreign(stream);
 }
 
 /* What a line that begins so may have, with its line end. */
@@ -244,6 +287,7 @@ shorten(struct stream *stream)
 	if (stream->skipping ||
 	    length > limit(stream, stream->inbuf + stream->start, length)) {
 		stream->skipping = true;
+		stream->fresh = false;
 		stream->start = stream->end = 0;
 	}
 }
@@ -252,13 +296,11 @@ enum stream_event
 stream_line(struct stream *stream, char **linep, size_t *lengthp)
 {
 	uint64_t deadline = 0;
-	bool first = stream->fresh, too_long;
+	bool too_long;
 
 	while (stream->fault == STREAM_FINE) {
 		if (take_line(stream, linep, lengthp, &too_long)) {
 			stream->fresh = false;
-			if (first && is_foreign(stream, *linep, *lengthp))
-				return STREAM_FOREIGN;
 			return too_long ? STREAM_LONG : STREAM_LINE;
 		}
 		shorten(stream);
@@ -267,7 +309,7 @@ stream_line(struct stream *stream, char **linep, size_t *lengthp)
 			deadline = clock_now() + stream->idle_ms;
 		if (stream->fault != STREAM_FINE || !fill(stream, deadline))
 			break;
-		if (first && is_foreign(stream, stream->inbuf, stream->end))
+		if (stream->fresh && begins_foreign(stream))
 			return STREAM_FOREIGN;
 	}
 	return STREAM_END;

@@ -37,7 +37,7 @@ enum stream_event {
 
 struct stream {
 	struct channel channel;
-	bool fresh;      /* nothing was read yet */
+	bool fresh;      /* no line was taken yet */
 	bool responding; /* the next line is a response to a challenge */
 	uint64_t idle_ms, stall_ms;
 	enum stream_fault fault;

@@ -213,10 +213,23 @@ class Proxy(Case):
         server = self.daemon(listen__proxy_networks="192.0.2.0/24")
         for octets in (b"PROXY TCP4 192.0.2.7 127.0.0.1 4096 110\r\n",
                        v2(1, 0x11, v4_block("198.51.100.9"))):
-            with Client(server.port) as client:
+            for cut in range(1, len(octets) + 1):
+                with self.subTest(cut=cut), Client(server.port) as client:
+                    client.send(octets[:cut])
+                    time.sleep(0.01 if cut < len(octets) else 0)
+                    client.send(octets[cut:])
+                    self.assertTrue(client.status().startswith("-ERR"))
+                    client.expect_closed()
+        self.assertNotIn("end=quit", server.log())
+
+    def test_an_empty_line_is_no_header(self):
+        server = self.daemon(listen__proxy_networks="192.0.2.0/24")
+        for octets in (b"\r\n", b"\r\n\r\n", b"\n", b"\r\n\r\n\0\r\n"):
+            with self.subTest(octets=octets), Client(server.port, timeout=3) as client:
                 client.send(octets)
-                self.assertTrue(client.status().startswith("-ERR"))
-                client.expect_closed()
+                for _ in range(octets.count(b"\n")):
+                    self.assertTrue(client.status().startswith("-ERR"))
+                client.quit()
 
     def test_limit_by_the_claimed_address(self):
         server = self.proxied(session__max_per_address="2")
