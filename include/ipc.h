@@ -32,6 +32,8 @@ enum ipc_type {
 	IPC_UNDOTLOCK,       /* session: struct ipc_plain; no reply */
 	IPC_SET_ASIDE,       /* session: struct ipc_plain */
 	IPC_SET_ASIDE_REPLY, /* monitor: struct ipc_plain, value 0 + a descriptor */
+	IPC_BACKDATE,        /* session: struct ipc_plain */
+	IPC_BACKDATE_REPLY,  /* monitor: struct ipc_plain, value 0: done */
 	IPC_PROXY,       /* session: struct ipc_proxy, once, before anything else */
 	IPC_PROXY_REPLY, /* monitor: struct ipc_plain, value 0: go on */
 	IPC_NOTE,        /* session: struct ipc_plain, value enum ipc_note */

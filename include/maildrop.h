@@ -70,6 +70,11 @@ struct md_host {
 	enum md_dotlock (*dotlock)(void *ctx);
 	/* Removes it, if it was made. */
 	void (*undotlock)(void *ctx);
+	/*
+	 * Sets the maildrop's mtime back by a nanosecond; false: it cannot.
+	 * Asked under both locks.
+	 */
+	bool (*backdate)(void *ctx);
 	/* Waits so many milliseconds; false: give up (MD_STOPPED). */
 	bool (*pause)(void *ctx, unsigned ms);
 	/*

@@ -28,6 +28,10 @@
 #define SETTLE_NS 20000000
 #define WAIT_MAX_NS 100000000
 
+/* Bits of header.trusted. */
+#define TRUSTED 1U
+#define SEALED 2U
+
 static const char magic[8] = "poplar\x1aI";
 
 /* No padding: the checksum covers all of it. */
@@ -183,7 +187,8 @@ unpack(const struct header *header, struct index_facts *facts)
 	facts->taken = header->taken;
 	facts->last = header->last;
 	facts->unsure = header->unsure;
-	facts->trusted = header->trusted == 1;
+	facts->trusted = (header->trusted & TRUSTED) != 0;
+	facts->sealed = (header->trusted & SEALED) != 0;
 }
 
 enum md_error
@@ -242,8 +247,9 @@ index_compare(const struct index_facts *facts, const struct disk_stat *now)
 	if (!facts->trusted)
 		return INDEX_NOTHING;
 	if (index_same_state(&facts->stat, now))
-		return index_unsettled(now, facts->taken) == 0 ? INDEX_EXACT
-		                                               : INDEX_NOTHING;
+		return facts->sealed || index_unsettled(now, facts->taken) == 0
+		           ? INDEX_EXACT
+		           : INDEX_NOTHING;
 	if (facts->stat.device == now->device && facts->stat.inode == now->inode &&
 	    facts->stat.size < now->size)
 		return INDEX_PREFIX;
@@ -255,7 +261,8 @@ pack(const struct index_facts *facts, struct header *header)
 {
 	memcpy(header->magic, magic, sizeof(magic));
 	header->version = INDEX_VERSION;
-	header->trusted = facts->trusted ? 1 : 0;
+	header->trusted = (facts->trusted ? TRUSTED : 0) |
+	                  (facts->sealed ? SEALED : 0);
 	header->last = facts->last;
 	header->unsure = facts->unsure;
 	header->device = facts->stat.device;

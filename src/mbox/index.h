@@ -21,6 +21,8 @@ struct index_facts {
 	                          so many, the first ones */
 	bool trusted;          /* false: good for unique-ids only */
 	bool announced;        /* messages are marked MESSAGE_GOING */
+	bool sealed;           /* no later change can bear the times of stat:
+	                          settled, whenever it was taken */
 };
 
 /* What the index can vouch for in the maildrop as it is now. */

@@ -237,6 +237,7 @@ survey(struct maildrop *md)
 		return error;
 	match = index_compare(&md->facts, &md->stat);
 	md->sure_from = UINT32_MAX;
+	md->facts.sealed = md->facts.sealed && match == INDEX_EXACT;
 	md->facts.stat = md->stat;
 	md->facts.taken = md->looked;
 	error = survey_with(md, match);

@@ -195,24 +195,35 @@ compact(struct maildrop *md)
 	return count - kept;
 }
 
+static bool
+is_earlier(const struct disk_stat *one, const struct disk_stat *other)
+{
+	return one->mtime_sec != other->mtime_sec
+	           ? one->mtime_sec < other->mtime_sec
+	           : one->mtime_nsec < other->mtime_nsec;
+}
+
 /*
- * The record of what was made: taken once no later change of the file can
- * bear the same time as ours, for only then can it be believed. Not worth
- * waiting for where no message is left.
+ * The host sets the mtime back, before that of our change. No later change can
+ * bear it: the clock that stamps the file does not go backwards, however coarse
+ * it is. md->stat is the file's state, before and behind.
  */
+static bool
+seal(struct maildrop *md)
+{
+	const struct disk_stat made = md->stat;
+
+	return md->host.backdate(md->host.ctx) &&
+	       disk_stat(md->fds.mbox, &md->stat) == 0 &&
+	       md->stat.size == made.size && is_earlier(&md->stat, &made);
+}
+
+/* Until no later change can bear the times of ours: their clock goes on. */
 static void
-settle(struct maildrop *md)
+outlast(struct maildrop *md)
 {
 	int64_t left;
 
-	md->facts.taken = md->looked = disk_clock();
-	if (disk_stat(md->fds.mbox, &md->stat) == -1) {
-		md->facts.trusted = false;
-		return;
-	}
-	md->facts.stat = md->stat;
-	if (md->table.count == 0)
-		return;
 	/* more than one round: the coarse clock is behind by up to a tick */
 	for (int i = 0; i < SETTLE_ROUNDS; i++) {
 		left = index_wait(&md->stat, disk_clock());
@@ -223,6 +234,24 @@ settle(struct maildrop *md)
 	md->facts.taken = md->looked = disk_clock();
 	if (verify_still(md) != MD_OK)
 		md->facts.trusted = false;
+}
+
+/*
+ * The record of what was made can be believed only if no later change of the
+ * file can bear the same times. Not worth waiting for where no message is left.
+ */
+static void
+settle(struct maildrop *md)
+{
+	md->facts.taken = md->looked = disk_clock();
+	md->facts.sealed = false;
+	if (disk_stat(md->fds.mbox, &md->stat) == -1)
+		md->facts.trusted = false;
+	else if (md->table.count > 0)
+		md->facts.sealed = seal(md);
+	md->facts.stat = md->stat;
+	if (md->facts.trusted && md->table.count > 0 && !md->facts.sealed)
+		outlast(md);
 }
 
 static void

@@ -70,6 +70,14 @@ verify_scan(struct maildrop *md, uint64_t from, uint64_t to,
 	return error == MD_OK ? scan_finish(md->scan) : error;
 }
 
+/* Whether the last look can vouch for a file that now looks the same. */
+static bool
+was_settled(const struct maildrop *md)
+{
+	return index_wait(&md->stat, md->looked) == 0 ||
+	       (md->facts.sealed && index_same_state(&md->facts.stat, &md->stat));
+}
+
 enum md_error
 verify_look(struct maildrop *md)
 {
@@ -78,8 +86,7 @@ verify_look(struct maildrop *md)
 
 	if (disk_stat(md->fds.mbox, &now) == -1)
 		return MD_IO;
-	if (!index_same_state(&md->stat, &now) ||
-	    index_wait(&md->stat, md->looked) > 0) {
+	if (!index_same_state(&md->stat, &now) || !was_settled(md)) {
 		md->stat = now;
 		md->looked = when;
 		md->epoch++;

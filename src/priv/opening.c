@@ -324,6 +324,26 @@ opening_reopen(const struct config *config, const char *state_name, const char *
 	return result;
 }
 
+int
+opening_backdate(struct opening *o)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	struct stat st;
+	int rc;
+
+	if (o->fds.mbox == -1 || fstat(o->fds.mbox, &st) == -1 ||
+	    account_enter(&o->theirs, &o->own) == -1)
+		return -1;
+	times[1] = st.st_mtim;
+	if (times[1].tv_nsec-- == 0) {
+		times[1].tv_nsec = 999999999;
+		times[1].tv_sec--;
+	}
+	rc = futimens(o->fds.mbox, times);
+	account_leave(&o->own);
+	return rc;
+}
+
 void
 opening_close(const struct config *config, struct opening *opening)
 {

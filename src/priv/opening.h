@@ -65,6 +65,12 @@ enum opening_result opening_open(const struct config *config,
 enum opening_result opening_reopen(const struct config *config,
     const char *state_name, const char *sid, struct opening *opening);
 
+/*
+ * Sets the maildrop's mtime back by a nanosecond, with the account's ids. 0, or
+ * -1 where that cannot be.
+ */
+int opening_backdate(struct opening *opening);
+
 /* Removes our dotlock, closes all, which lets the session lock go once the session
  * is gone too. */
 void opening_close(const struct config *config, struct opening *opening);

@@ -350,6 +350,14 @@ answer_undotlock(struct monitor *monitor, const union ipc_message *message)
 	dotlock_remove(&monitor->opening);
 }
 
+static void
+answer_backdate(struct monitor *monitor, const union ipc_message *message)
+{
+	(void)message;
+	send_plain(monitor, IPC_BACKDATE_REPLY,
+	    opening_backdate(&monitor->opening) != 0, NULL, 0);
+}
+
 /* Each costs an inode: no more than honest sessions have reason for. */
 static void
 answer_set_aside(struct monitor *monitor, const union ipc_message *message)
@@ -402,6 +410,7 @@ static const struct request {
     {IPC_OPENED,    PHASE_OPENING | PHASE_RECOVERY,           answer_opened   },
     {IPC_DOTLOCK,   HOLDING,                                  answer_dotlock  },
     {IPC_UNDOTLOCK, HOLDING,                                  answer_undotlock},
+    {IPC_BACKDATE,  HOLDING,                                  answer_backdate },
     {IPC_SET_ASIDE, HOLDING,                                  answer_set_aside},
     {IPC_NOTE,      PHASE_LOGIN,                              answer_note     },
     {IPC_END,       PHASE_LOGIN | PHASE_OPENING | PHASE_OPEN, answer_end      },

@@ -205,6 +205,27 @@ host_undotlock(void *ctx)
 	(void)send_plain(ctx, IPC_UNDOTLOCK, 0, "");
 }
 
+/* One question without arguments; false: refused, or the monitor is gone. */
+static bool
+ask(struct monitor_link *link, enum ipc_type question, enum ipc_type answer)
+{
+	union ipc_message message;
+	int fds[IPC_FDS_MAX];
+	size_t count;
+
+	if (!send_plain(link, question, 0, "") ||
+	    !receive(link, answer, &message, fds, &count))
+		return false;
+	close_all(fds, count);
+	return message.plain.value == 0;
+}
+
+static bool
+host_backdate(void *ctx)
+{
+	return ask(ctx, IPC_BACKDATE, IPC_BACKDATE_REPLY);
+}
+
 static bool
 host_pause(void *ctx, unsigned ms)
 {
@@ -246,6 +267,7 @@ link_host(struct monitor_link *link, struct md_host *host)
 	    .ctx = link,
 	    .dotlock = host_dotlock,
 	    .undotlock = host_undotlock,
+	    .backdate = host_backdate,
 	    .pause = host_pause,
 	    .set_aside = host_set_aside,
 	};

@@ -35,6 +35,7 @@ struct box {
 	unsigned paused; /* milliseconds */
 	bool stop;       /* pause() gives up */
 	bool hasty;      /* pause() does not wait */
+	bool foreign;    /* backdate() cannot */
 	void (*when_locked)(struct box *box);
 	void (*when_pausing)(struct box *box);
 };
@@ -61,6 +62,19 @@ box_undotlock(void *ctx)
 	struct box *box = ctx;
 
 	box->undotlocks++;
+}
+
+static inline bool
+box_backdate(void *ctx)
+{
+	struct box *box = ctx;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	struct stat st;
+
+	assert_int_equal(fstat(box->fds.mbox, &st), 0);
+	times[1] = st.st_mtim;
+	times[1].tv_nsec -= times[1].tv_nsec > 0;
+	return !box->foreign && futimens(box->fds.mbox, times) == 0;
 }
 
 static inline bool
@@ -101,8 +115,8 @@ box_make(struct box *box)
 	snprintf(box->mbox, sizeof(box->mbox), "%s/mbox", box->dir);
 	snprintf(box->index, sizeof(box->index), "%s/index", box->dir);
 	snprintf(box->journal, sizeof(box->journal), "%s/journal", box->dir);
-	box->host = (struct md_host){box, box_dotlock, box_undotlock, box_pause,
-	    box_set_aside};
+	box->host = (struct md_host){box, box_dotlock, box_undotlock, box_backdate,
+	    box_pause, box_set_aside};
 	box->fds = (struct md_fds){-1, -1, -1, true};
 }
 

@@ -15,6 +15,7 @@ static struct {
 	int calls, first, last, error;
 	bool off;
 	int64_t stamp; /* what every file's times are, in ns; 0: their own */
+	int64_t back;  /* so much earlier its mtime is */
 	int64_t clock; /* what disk_clock() tells; 0: the time */
 } fault;
 
@@ -107,7 +108,8 @@ disk_stat(int fd, struct disk_stat *stat)
 	};
 	if (fault.stamp != 0) {
 		stat->ctime_sec = stat->mtime_sec = fault.stamp / 1000000000;
-		stat->ctime_nsec = stat->mtime_nsec = fault.stamp % 1000000000;
+		stat->ctime_nsec = fault.stamp % 1000000000;
+		stat->mtime_nsec = stat->ctime_nsec - fault.back;
 	}
 	return 0;
 }

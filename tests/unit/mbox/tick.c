@@ -22,7 +22,8 @@ stop_clock(struct box *box)
 	box_make(box);
 	box->hasty = true;
 	fault.off = true;
-	fault.stamp = NOON;
+	fault.stamp = NOON + MS;
+	fault.back = 0;
 	fault.clock = NOON;
 }
 
@@ -108,6 +109,39 @@ test_behind_update(void **state)
 	box_remove(&box);
 }
 
+static bool
+backdate(void *ctx)
+{
+	(void)ctx;
+	fault.back = 1;
+	return true;
+}
+
+/* What is set back needs no wait; nor can a change of the same time hide. */
+static void
+test_sealed(void **state)
+{
+	struct box box;
+
+	(void)state;
+	stop_clock(&box);
+	box.host.backdate = backdate;
+	box_fill(&box, B A B);
+	box_open(&box);
+	box_delete(&box, (const uint32_t[]){1, 0});
+	assert_int_equal(box.pauses, 0);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+	box_sends(&box, 1, SENT_A);
+	box_close(&box);
+	box_poke(&box, 0, C);
+	fault.back = 0;
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_FULL);
+	box_sends(&box, 1, SENT_C);
+	box_remove(&box);
+}
+
 /* A file from the future is no reason to wait, nor to refuse it. */
 static void
 test_clock_behind(void **state)
@@ -140,6 +174,7 @@ main(void)
 	    cmocka_unit_test(test_in_session),
 	    cmocka_unit_test(test_between_sessions),
 	    cmocka_unit_test(test_behind_update),
+	    cmocka_unit_test(test_sealed),
 	    cmocka_unit_test(test_clock_behind),
 	};
 

@@ -195,6 +195,85 @@ test_conflict(void **state)
 	box_remove(&box);
 }
 
+#define LIKE_4 F1 "Subject: 4\n\n>From five\n\nFrom x\n\n"
+
+static void
+fill_and_delete(struct box *box, bool foreign)
+{
+	box_make(box);
+	box->foreign = foreign;
+	box_fill(box, parts[0]);
+	box_append(box, parts[3]);
+	box_open(box);
+	box_delete(box, (const uint32_t[]){1, 0});
+}
+
+/*
+ * A change right behind UPDATE, in the same tick of the clock mostly, is told
+ * from it without a wait, by the next session and in it.
+ */
+static void
+test_sealed(void **state)
+{
+	struct box box;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		fill_and_delete(&box, false);
+		assert_int_equal(box.pauses, 0);
+		box_poke(&box, 0, LIKE_4);
+		box_open(&box);
+		assert_int_equal(box_scan(&box), MD_SCAN_FULL);
+		box_remove(&box);
+
+		fill_and_delete(&box, false);
+		box_open(&box);
+		assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+		box_poke(&box, 0, LIKE_4);
+		assert_int_equal(maildrop_read(box.md, 1, 0), MD_CHANGED);
+		box_remove(&box);
+	}
+}
+
+/* What is known of a sealed file lasts, and ends with the next change. */
+static void
+test_sealed_for_good(void **state)
+{
+	struct box box;
+
+	(void)state;
+	fill_and_delete(&box, false);
+	for (uint32_t last = 1; last > 0; last--) {
+		box_open(&box);
+		assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+		maildrop_set_last(box.md, last);
+		assert_int_equal(maildrop_update(box.md, &(uint32_t){0}), MD_OK);
+		box_close(&box);
+	}
+	box_append(&box, parts[1]);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_TAIL);
+	box_close(&box);
+	box_poke(&box, 0, LIKE_4);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_FULL);
+	box_remove(&box);
+}
+
+/* Where the host cannot, the clock is waited for. */
+static void
+test_not_sealed(void **state)
+{
+	struct box box;
+
+	(void)state;
+	fill_and_delete(&box, true);
+	assert_true(box.pauses > 0);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+	box_remove(&box);
+}
+
 int
 main(void)
 {
@@ -204,6 +283,9 @@ main(void)
 	    cmocka_unit_test(test_nothing_deleted),
 	    cmocka_unit_test(test_last),
 	    cmocka_unit_test(test_conflict),
+	    cmocka_unit_test(test_sealed),
+	    cmocka_unit_test(test_sealed_for_good),
+	    cmocka_unit_test(test_not_sealed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

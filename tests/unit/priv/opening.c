@@ -351,6 +351,49 @@ test_38_index_deleted(void **statep)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* By a nanosecond, over the second too; nothing else changes. */
+static void
+test_backdate(void **statep)
+{
+	struct place *p = *statep;
+	const struct timespec set[2] = {
+	    {.tv_sec = 7, .tv_nsec = 5},
+            {.tv_sec = 9, .tv_nsec = 1}
+        };
+	struct stat st;
+
+	put(p, p->file, "From a\n", 0600);
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_int_equal(futimens(p->opening.fds.mbox, set), 0);
+	for (long seconds = 9; seconds >= 8; seconds--) {
+		assert_int_equal(opening_backdate(&p->opening), 0);
+		assert_int_equal(stat(p->file, &st), 0);
+		assert_int_equal(st.st_mtim.tv_sec, seconds);
+		assert_int_equal(st.st_mtim.tv_nsec, seconds == 9 ? 0 : 999999999);
+		assert_int_equal(st.st_atim.tv_sec, 7);
+		assert_int_equal(st.st_atim.tv_nsec, 5);
+		assert_int_equal(setfsuid((uid_t)-1), geteuid());
+	}
+	close_it(p);
+}
+
+/* Not where there is no file, and not with more right than the account has. */
+static void
+test_no_backdate(void **statep)
+{
+	struct place *p = *statep;
+
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_int_equal(opening_backdate(&p->opening), -1);
+	close_it(p);
+	NEEDS_ROOT();
+	put(p, p->file, "From a\n", 0600);
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_int_equal(chown(p->file, 0, 0), 0);
+	assert_int_equal(opening_backdate(&p->opening), -1);
+	close_it(p);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_plain_file, setup, teardown),
     cmocka_unit_test_setup_teardown(test_49_no_file, setup, teardown),
@@ -373,6 +416,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_groups),
     cmocka_unit_test_setup_teardown(test_38_in_use, setup, teardown),
     cmocka_unit_test_setup_teardown(test_38_index_deleted, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_backdate, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_no_backdate, setup, teardown),
 };
 
 int
