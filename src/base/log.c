@@ -203,6 +203,13 @@ fatal(int code, const char *fmt, ...)
 	_exit(code);
 }
 
+/* What vis(3) leaves as it is. It allocates memory three times for each octet. */
+static bool
+is_plain(char octet)
+{
+	return octet > ' ' && octet < 0x7f && octet != '\\' && octet != '"';
+}
+
 /* Not strnvis(3): libbsd's puts a NUL behind dst where the text does not fit. */
 char *
 log_safe(char *dst, size_t size, const char *text)
@@ -211,7 +218,10 @@ log_safe(char *dst, size_t size, const char *text)
 	size_t used = 0, len;
 
 	for (; *text != '\0'; text++) {
-		if (vis(octet, (unsigned char)*text, VIS_OCTAL | VIS_WHITE | VIS_DQ,
+		octet[0] = *text;
+		octet[1] = '\0';
+		if (!is_plain(*text) &&
+		    vis(octet, (unsigned char)*text, VIS_OCTAL | VIS_WHITE | VIS_DQ,
 		        0) == NULL)
 			break;
 		len = strlen(octet);
