@@ -12,7 +12,7 @@ docdir = $(prefix)/share/doc/poplar
 unitdir = $(prefix)/lib/systemd/system
 DESTDIR =
 
-PACKAGES = libbsd-overlay libmd libssl libcrypto libseccomp libxxhash
+PACKAGES = libmd libbsd-overlay libssl libcrypto libseccomp libxxhash
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wwrite-strings -Werror
 # CET exists on x86 only; asked of the compiler, which may be a cross compiler

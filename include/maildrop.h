@@ -33,6 +33,9 @@ enum md_error {
 	MD_ERRORS
 };
 
+/* For a process that is to fork many sessions: what each would prepare anew. */
+void maildrop_prepare(void);
+
 /* A short English name for logs, "changed"; never NULL. */
 const char *md_error_name(enum md_error error);
 

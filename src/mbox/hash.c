@@ -7,7 +7,7 @@
  */
 #include "hash.h"
 
-#include <openssl/evp.h>
+#include <md5.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +15,8 @@
 #include "xxh.h"
 
 struct hash {
-	EVP_MD_CTX *header;
+	MD5_CTX header;
 	XXH3_state_t *body;
-	bool failed;
 	bool unended;     /* the last octet of the headers is no LF */
 	char line_end[2]; /* of the body: not hashed before more follows */
 	size_t line_end_len;
@@ -30,10 +29,8 @@ hash_new(void)
 
 	if (hash == NULL)
 		return NULL;
-	hash->header = EVP_MD_CTX_new();
 	hash->body = XXH3_createState();
-	if (hash->header == NULL || hash->body == NULL ||
-	    EVP_DigestInit_ex(hash->header, EVP_md5(), NULL) != 1) {
+	if (hash->body == NULL) {
 		hash_free(hash);
 		return NULL;
 	}
@@ -45,15 +42,50 @@ hash_free(struct hash *hash)
 {
 	if (hash == NULL)
 		return;
-	EVP_MD_CTX_free(hash->header);
 	XXH3_freeState(hash->body);
 	free(hash);
+}
+
+/* Hashes octets in every way that this folder does. */
+static void
+try(struct hash *hash, const char *octets, size_t len)
+{
+	unsigned char header[HASH_SIZE], body[HASH_SIZE];
+
+	hash_start(hash);
+	hash_header(hash, octets, len);
+	hash_body(hash, octets, len);
+	hash_finish(hash, header, body);
+	XXH3_64bits_reset(hash->body);
+	XXH3_64bits_update(hash->body, octets, len);
+	(void)XXH3_64bits_digest(hash->body);
+	(void)XXH3_64bits(octets, len);
+	(void)XXH3_64bits_withSeed(octets, len, len);
+	(void)XXH3_128bits(octets, len);
+}
+
+/*
+ * libxxhash chooses the widest vectors at its first use, and what it calls is
+ * looked up at the first call. That leaves the processor's registers on the
+ * stack: better not with what a client sent in them.
+ */
+void
+hash_prepare(void)
+{
+	static const char octets[1030]; /* blocks, and a few octets */
+	struct hash *hash = hash_new();
+
+	if (hash == NULL)
+		return;
+	try(hash, octets, sizeof(octets));
+	try(hash, octets, 30);
+	hash_free(hash);
 }
 
 void
 hash_start(struct hash *hash)
 {
-	hash->failed = EVP_DigestInit_ex(hash->header, NULL, NULL) != 1;
+	MD5Init(&hash->header);
 	hash->unended = false;
 	hash->line_end_len = 0;
 	XXH3_128bits_reset(hash->body);
@@ -62,9 +94,9 @@ hash_start(struct hash *hash)
 void
 hash_header(struct hash *hash, const char *src, size_t len)
 {
-	if (len == 0 || hash->failed)
+	if (len == 0)
 		return;
-	hash->failed = EVP_DigestUpdate(hash->header, src, len) != 1;
+	MD5Update(&hash->header, (const uint8_t *)src, len);
 	hash->unended = src[len - 1] != '\n';
 }
 
@@ -99,7 +131,7 @@ hash_body(struct hash *hash, const char *src, size_t len)
 	hash->line_end_len = tail;
 }
 
-int
+void
 hash_finish(struct hash *hash, unsigned char header[HASH_SIZE],
     unsigned char body[HASH_SIZE])
 {
@@ -107,11 +139,9 @@ hash_finish(struct hash *hash, unsigned char header[HASH_SIZE],
 
 	if (hash->unended)
 		hash_header(hash, "\n", 1);
-	if (!hash->failed)
-		hash->failed = EVP_DigestFinal_ex(hash->header, header, NULL) != 1;
+	MD5Final(header, &hash->header);
 	if (is_half(hash))
 		XXH3_128bits_update(hash->body, hash->line_end, 1);
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash->body));
 	memcpy(body, canonical.digest, HASH_SIZE);
-	return hash->failed ? -1 : 0;
 }

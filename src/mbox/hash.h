@@ -11,6 +11,12 @@
 
 struct hash;
 
+/*
+ * Once, before any fork: makes what the libraries would make at their first use,
+ * also of the index's checksums.
+ */
+void hash_prepare(void);
+
 /* NULL: no memory. To be given to hash_free(), which takes NULL. */
 struct hash *hash_new(void);
 void hash_free(struct hash *hash);
@@ -20,11 +26,8 @@ void hash_start(struct hash *hash);
 void hash_header(struct hash *hash, const char *src, size_t len);
 void hash_body(struct hash *hash, const char *src, size_t len);
 
-/*
- * MD5 of the headers, XXH3-128 of the body in its canonical form. Returns 0,
- * or -1 if libcrypto has failed since hash_start().
- */
-int hash_finish(struct hash *hash, unsigned char header[HASH_SIZE],
+/* MD5 of the headers, XXH3-128 of the body in its canonical form. */
+void hash_finish(struct hash *hash, unsigned char header[HASH_SIZE],
     unsigned char body[HASH_SIZE]);
 
 /* The length of the line end behind octets; a CR may be half of one. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "cut.h"
+#include "hash.h"
 #include "journal.h"
 #include "state.h"
 
@@ -24,6 +25,12 @@ static const char *const error_names[MD_ERRORS] = {
     [MD_PENDING] = "pending",
     [MD_STOPPED] = "stopped",
 };
+
+void
+maildrop_prepare(void)
+{
+	hash_prepare();
+}
 
 const char *
 md_error_name(enum md_error error)

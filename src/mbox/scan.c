@@ -151,8 +151,7 @@ static void
 end_message(struct scan *scan, uint64_t end, size_t separator)
 {
 	wire_count_finish(&scan->wire);
-	if (hash_finish(scan->hash, scan->now.header, scan->now.body) == -1)
-		fail(scan, MD_NO_MEMORY);
+	hash_finish(scan->hash, scan->now.header, scan->now.body);
 	scan->now.end = end;
 	scan->now.next = end + separator;
 	scan->now.octets = scan->wire.octets;

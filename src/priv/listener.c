@@ -83,7 +83,8 @@ leave_listener(struct listener *listener)
 	serving_stop(&listener->serving);
 	close(listener->signals);
 	close(listener->life[1]);
-	pidfile_close(listener->claim);
+	/* not pidfile_close(3): to free its memory would be to copy it first */
+	close(pidfile_fileno(listener->claim));
 }
 
 static void

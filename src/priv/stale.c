@@ -44,12 +44,13 @@ dotlock_as_mail(struct opening *o)
 	const struct group *mail;
 	struct stat st;
 
-	if (errno != EACCES || geteuid() != 0 || fstat(o->folder, &st) == -1)
+	if (errno != EACCES || geteuid() != 0 || fstat(o->folder, &st) == -1 ||
+	    st.st_uid != 0 || (st.st_mode & S_IWGRP) == 0)
 		return false;
 	mail = getgrnam("mail");
 	errno = EACCES;
-	if (mail == NULL || st.st_gid != mail->gr_gid || st.st_uid != 0 ||
-	    (st.st_mode & S_IWGRP) == 0 || o->theirs.gid == mail->gr_gid)
+	if (mail == NULL || st.st_gid != mail->gr_gid ||
+	    o->theirs.gid == mail->gr_gid)
 		return false;
 	return account_regroup(&o->theirs, mail->gr_gid) == 0;
 }

@@ -13,7 +13,10 @@
 /* 64 hexadecimal digits, terminated. */
 #define STATE_NAME_SIZE 65
 
-/* SHA-256 over the resolved folder, a NUL and the file name. 0, or -1. */
+/*
+ * SHA-256 over the resolved folder, a NUL and the file name. 0; -1: they are
+ * longer than any path.
+ */
 int state_name_of(const char *folder, const char *name, char dst[STATE_NAME_SIZE]);
 
 /* Whether text has the form of a state folder's name. */

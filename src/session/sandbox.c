@@ -30,10 +30,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "config.h"
 #include "log.h"
+#include "maildrop.h"
 
 #ifndef PR_SET_MDWE
 #define PR_SET_MDWE 65
@@ -245,13 +245,6 @@ warm_libcrypto(void)
 	return 0;
 }
 
-/* Binds what libxxhash calls, once here and not in every session. */
-static void
-warm_libxxhash(void)
-{
-	XXH3_freeState(XXH3_createState());
-}
-
 static bool
 kernel_has_seccomp(void)
 {
@@ -265,13 +258,13 @@ sandbox_prepare(const struct config *config, struct sandbox *sandbox)
 {
 	long abi;
 
+	maildrop_prepare();
 	sandbox->required = config->server.sandbox == SANDBOX_REQUIRED;
 	if (warm_libcrypto() == -1) {
 		log_error("libcrypto does not start: no MD5, SHA-256 or random "
 		          "numbers");
 		return -1;
 	}
-	warm_libxxhash();
 	if (kernel_has_seccomp()) {
 		sandbox->serve_filter = compile(true, &sandbox->serve_length);
 		sandbox->recover_filter = compile(false, &sandbox->recover_length);
