@@ -9,11 +9,11 @@ cd "$(dirname "$0")/.." || exit 1
 
 # main -> priv -> session -> mbox -> base. Headers of include/ by the folder
 # they speak for; server, session and ipc are the only seams to the side.
-base='log clock text wire lines config ipc network scram'
+base='log clock text wire lines config ipc network pages scram'
 headers_of() {
 	case $1 in
 	base) echo "$base" ;;
-	mbox) echo 'maildrop wire text clock lines' ;;
+	mbox) echo 'maildrop wire text clock lines pages' ;;
 	session) echo "session maildrop ${base% scram}" ;; # no stored keys here
 	priv) echo "server session maildrop $base" ;;
 	ctl) echo "server $base" ;;

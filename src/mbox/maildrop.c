@@ -129,7 +129,6 @@ maildrop_close(struct maildrop *md)
 		return;
 	lock_end(&md->lock);
 	table_clear(&md->table);
-	scan_free(md->scan);
 	maildrop_rest(md);
 	free(md);
 }

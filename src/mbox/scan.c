@@ -16,13 +16,14 @@
  */
 #include "scan.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 #include "from.h"
 #include "hash.h"
 #include "lines.h"
+#include "pages.h"
 #include "wire.h"
 
 /* What a header line is told by; longer than any in the tables below. */
@@ -97,7 +98,7 @@ static const struct {
 struct scan *
 scan_new(void)
 {
-	struct scan *scan = calloc(1, sizeof(*scan));
+	struct scan *scan = pages_new(sizeof(*scan));
 
 	if (scan == NULL)
 		return NULL;
@@ -115,7 +116,7 @@ scan_free(struct scan *scan)
 	if (scan == NULL)
 		return;
 	hash_free(scan->hash);
-	free(scan);
+	munmap(scan, sizeof(*scan));
 }
 
 void

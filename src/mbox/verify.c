@@ -11,19 +11,16 @@
  */
 #include "state.h"
 
-#include <stdlib.h>
 #include <sys/mman.h>
+
+#include "pages.h"
 
 enum md_error
 verify_prepare(struct maildrop *md)
 {
-	if (md->block == NULL) {
-		/* malloc(3) would keep what is given back */
-		void *block = mmap(NULL, BLOCK_SIZE, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		md->block = block != MAP_FAILED ? block : NULL;
-	}
+	/* malloc(3) would keep what is given back */
+	if (md->block == NULL)
+		md->block = pages_new(BLOCK_SIZE);
 	if (md->scan == NULL)
 		md->scan = scan_new();
 	return md->block != NULL && md->scan != NULL ? MD_OK : MD_NO_MEMORY;
@@ -35,6 +32,8 @@ maildrop_rest(struct maildrop *md)
 	if (md->block != NULL)
 		munmap(md->block, BLOCK_SIZE);
 	md->block = NULL;
+	scan_free(md->scan);
+	md->scan = NULL;
 	md->reading = (struct reading){0};
 }
 

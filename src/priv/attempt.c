@@ -37,7 +37,8 @@ kind_of(uint32_t mech)
 
 /* Asks the child; the request is wiped. */
 static enum auth_result
-ask(struct monitor *monitor, struct auth_request *request)
+ask(struct monitor *monitor, struct auth_request *request,
+    struct auth_verdict *verdict)
 {
 	struct auth_child child;
 	int begun;
@@ -52,8 +53,8 @@ ask(struct monitor *monitor, struct auth_request *request)
 		return AUTH_TROUBLE;
 	}
 	(void)monitor_await(monitor, child.ready, clock_now() + AUTH_LIMIT_MS);
-	auth_end(&child, monitor->child, &monitor->verdict);
-	return (enum auth_result)monitor->verdict.result;
+	auth_end(&child, monitor->child, verdict);
+	return (enum auth_result)verdict->result;
 }
 
 /* Of a certificate the session's word is taken, where there can be one. */
@@ -69,7 +70,8 @@ is_permitted(const struct monitor *monitor, uint32_t kind)
 }
 
 enum auth_result
-attempt_login(struct monitor *monitor, const struct ipc_login *login)
+attempt_login(struct monitor *monitor, const struct ipc_login *login,
+    struct auth_verdict *verdict)
 {
 	struct auth_request request = {.mech = kind_of(login->mech)};
 
@@ -77,34 +79,36 @@ attempt_login(struct monitor *monitor, const struct ipc_login *login)
 		return AUTH_MECHANISM;
 	strlcpy(request.user, login->user, sizeof(request.user));
 	strlcpy(request.secret, login->secret, sizeof(request.secret));
-	return ask(monitor, &request);
+	return ask(monitor, &request, verdict);
 }
 
 bool
 attempt_challenge(struct monitor *monitor, struct ipc_challenge *challenge)
 {
 	struct auth_request request = {.mech = kind_of(monitor->mech)};
+	struct auth_verdict verdict;
 	unsigned char chance[NONCE_OCTETS];
 
 	if (request.mech != IPC_MECH_SCRAM)
 		return false;
 	strlcpy(request.user, monitor->user, sizeof(request.user));
-	if (ask(monitor, &request) != AUTH_CHALLENGE)
+	if (ask(monitor, &request, &verdict) != AUTH_CHALLENGE)
 		return false;
 	arc4random_buf(chance, sizeof(chance));
 	text_to_base64(challenge->nonce, chance, sizeof(chance));
-	strlcpy(challenge->salt, monitor->verdict.salt, sizeof(challenge->salt));
-	challenge->iterations = monitor->verdict.iterations;
+	strlcpy(challenge->salt, verdict.salt, sizeof(challenge->salt));
+	challenge->iterations = verdict.iterations;
 	return true;
 }
 
 enum auth_result
-attempt_proof(struct monitor *monitor, const struct ipc_proof *proof)
+attempt_proof(struct monitor *monitor, const struct ipc_proof *proof,
+    struct auth_verdict *verdict)
 {
 	const struct auth_proof given = {&monitor->challenge, proof};
 	struct auth_request request = {.mech = kind_of(monitor->mech),
 	    .proof = &given};
 
 	strlcpy(request.user, monitor->user, sizeof(request.user));
-	return ask(monitor, &request);
+	return ask(monitor, &request, verdict);
 }

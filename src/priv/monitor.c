@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -19,6 +20,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "pages.h"
 #include "report.h"
 #include "requests.h"
 #include "signals.h"
@@ -48,6 +50,17 @@ enum {
 static const char no_session[] =
     "-ERR [SYS/TEMP] no process left on the server\r\n";
 
+/* From the kernel: a generator of ours would be made anew, in each process. */
+static uint64_t
+chance(void)
+{
+	uint64_t bits;
+
+	if (getentropy(&bits, sizeof(bits)) == -1)
+		fatal(EX_OSERR, "no random numbers: %s", strerror(errno));
+	return bits;
+}
+
 /*
  * RFC 1725 section 7: a msg-id, different for each greeting. The process and
  * the clock make it so; the random part makes it unforeseeable.
@@ -55,22 +68,28 @@ static const char no_session[] =
 static void
 make_stamp(char *stamp, size_t size, const struct config *config)
 {
-	snprintf(stamp, size, "<%ld.%lld.%08x%08x@%s>", (long)getpid(),
-	    (long long)time(NULL), arc4random(), arc4random(),
+	snprintf(stamp, size, "<%ld.%lld.%016llx@%s>", (long)getpid(),
+	    (long long)time(NULL), (unsigned long long)chance(),
 	    config->server.hostname);
+}
+
+/* In a child: what is the monitor's is no business of its. */
+static void
+forget_monitor(const struct monitor *monitor)
+{
+	(void)munmap((void *)(uintptr_t)monitor, sizeof(*monitor));
 }
 
 static void
 start(struct monitor *monitor, const struct monitor_setup *setup)
 {
-	memset(monitor, 0, sizeof(*monitor));
 	monitor->setup = setup;
 	monitor->pair = -1;
 	monitor->life = setup->life;
 	strlcpy(monitor->address, setup->address, sizeof(monitor->address));
 	monitor->started = clock_now();
 	monitor->phase = PHASE_LOGIN;
-	snprintf(monitor->sid, sizeof(monitor->sid), "%08x", arc4random());
+	snprintf(monitor->sid, sizeof(monitor->sid), "%08x", (unsigned)chance());
 	if (setup->apop)
 		make_stamp(monitor->stamp, sizeof(monitor->stamp), setup->config);
 	signals_ignore();
@@ -144,6 +163,7 @@ become_session(const struct monitor *monitor, int pair)
 		session.client_out = FD_CLIENT_IN;
 	if (!arrange(wanted, 3))
 		_exit(EX_OSERR);
+	forget_monitor(monitor);
 	session_serve(&session);
 }
 
@@ -163,6 +183,7 @@ become_recovery(const struct monitor *monitor, int pair)
 	describe_session(monitor, &session);
 	if (!arrange(wanted, 6))
 		_exit(EX_OSERR);
+	forget_monitor(monitor);
 	session_recover(&session, &arranged);
 }
 
@@ -263,28 +284,28 @@ recover(struct monitor *monitor)
 	int status;
 
 	monitor->phase = PHASE_RECOVERY;
-	monitor->verdict.result = MD_IO;
+	monitor->recovery = MD_IO;
 	if (fork_child(monitor, become_recovery) == -1) {
 		log_error("sid=%s cannot start the recovery of %s: %s",
 		    monitor->sid, monitor->opening.path, strerror(errno));
 		return 1;
 	}
 	status = serve_child(monitor, clock_now() + UPDATE_LIMIT_MS);
-	if (status == 0 && monitor->verdict.result == MD_OK)
+	if (status == 0 && monitor->recovery == MD_OK)
 		return 0;
 	log_error(
 	    "sid=%s an interrupted update of %s is not finished (%s); the next "
 	    "login or start tries again",
 	    monitor->sid, monitor->opening.path,
 	    status != 0 ? "the recovery process died"
-	                : report_error(monitor->verdict.result));
+	                : report_error(monitor->recovery));
 	return 1;
 }
 
 int
 monitor_run(const struct monitor_setup *setup)
 {
-	struct monitor *monitor = malloc(sizeof(*monitor));
+	struct monitor *monitor = pages_new(sizeof(*monitor));
 	int status;
 
 	if (monitor == NULL)
@@ -295,7 +316,7 @@ monitor_run(const struct monitor_setup *setup)
 		    strerror(errno));
 		if (write(setup->client_out, no_session, strlen(no_session)) == -1)
 			log_debug("ip=%s is gone", setup->address);
-		free(monitor);
+		munmap(monitor, sizeof(*monitor));
 		return EX_OSERR;
 	}
 	close(setup->client_in);
@@ -307,7 +328,7 @@ monitor_run(const struct monitor_setup *setup)
 	if (monitor_pending(monitor))
 		(void)recover(monitor);
 	monitor_let_go(monitor);
-	free(monitor);
+	munmap(monitor, sizeof(*monitor));
 	return 0;
 }
 
@@ -336,7 +357,7 @@ reopen_patiently(struct monitor *monitor, const char *state_name)
 int
 monitor_recover(const struct monitor_setup *setup, const char *state_name)
 {
-	struct monitor *monitor = malloc(sizeof(*monitor));
+	struct monitor *monitor = pages_new(sizeof(*monitor));
 	enum opening_result result;
 	int failed = 1;
 
@@ -352,6 +373,6 @@ monitor_recover(const struct monitor_setup *setup, const char *state_name)
 		log_error("state folder %s: %s; its maildrop is not recovered",
 		    state_name, monitor->opening.fault);
 	monitor_let_go(monitor);
-	free(monitor);
+	munmap(monitor, sizeof(*monitor));
 	return failed;
 }

@@ -25,14 +25,15 @@
 static enum opening_result
 begin(struct opening *o, const struct account *account)
 {
-	*o = (struct opening){
-	    .account = *account,
-	    .folder = -1,
-	    .state = -1,
-	    .fds = {.mbox = -1, .index = -1, .journal = -1, .writable = true},
-	};
-	if (account->login != NULL)
+	memset(o, 0, offsetof(struct opening, folder_path));
+	o->folder_path[0] = o->path[0] = '\0';
+	o->account = *account;
+	o->folder = o->state = -1;
+	o->fds = (struct md_fds){-1, -1, -1, .writable = true};
+	if (account->login != NULL) {
 		strlcpy(o->login, account->login, sizeof(o->login));
+		o->account.login = o->login;
+	}
 	if (identity_own(&o->own) == -1 || identity_of(account, &o->theirs) == -1)
 		return opening_fault(o, OPENING_UNAVAILABLE,
 		    "cannot act for uid %ju: %s", (uintmax_t)account->uid,

@@ -26,14 +26,12 @@ enum opening_result {
 /* An open maildrop, on the privileged side. Unused descriptors are -1. */
 struct opening {
 	struct account account;
-	struct identity theirs; /* file-system ids for the maildrop's folder */
-	struct identity own;    /* and those to go back to */
-	int folder;             /* the maildrop's folder, O_PATH */
-	int state;              /* its state folder */
-	struct md_fds fds;      /* index and journal carry the session lock */
-	bool denied;            /* EACCES: other groups of the account may help */
-	char folder_path[PATH_MAX]; /* resolved */
-	char path[PATH_MAX];      /* resolved folder and file name, for log lines */
+	struct identity theirs;   /* file-system ids for the maildrop's folder */
+	struct identity own;      /* and those to go back to */
+	int folder;               /* the maildrop's folder, O_PATH */
+	int state;                /* its state folder */
+	struct md_fds fds;        /* index and journal carry the session lock */
+	bool denied;              /* EACCES: other groups of the account may help */
 	char name[NAME_MAX + 1];  /* the file's name in its folder */
 	char login[IPC_NAME_MAX]; /* for log lines */
 	char holder[IPC_HOLDER_MAX]; /* of the other session: "from ADDRESS since
@@ -41,6 +39,10 @@ struct opening {
 	char fault[256];     /* what was wrong, for the log; empty without fault */
 	struct stat dotlock; /* st_ino 0: none made by us */
 	bool warned;         /* that no dotlock can be made */
+	/* resolved; and the file name with it, for log lines. Last, and touched
+	 * no farther than they reach: an idle monitor keeps its opening */
+	char folder_path[PATH_MAX];
+	char path[PATH_MAX];
 };
 
 /*
@@ -51,7 +53,6 @@ struct opening {
  * `owner`), takes the session lock, clears a dotlock that a dead session of
  * ours left (noted in the state folder), writes `holder` (sid, address,
  * since). *opening is filled, to be given to opening_close() in every case.
- * account->login is copied by reference and must outlive the opening.
  */
 enum opening_result opening_open(const struct config *config,
     const struct account *account, const char *path, const char *sid,

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "delay.h"
 #include "log.h"
+#include "pages.h"
 #include "network.h"
 #include "peer.h"
 #include "report.h"
@@ -54,23 +55,29 @@ send_plain(struct monitor *monitor, enum ipc_type type, uint32_t value,
 }
 
 static void
-send_login_reply(struct monitor *monitor, enum ipc_result result)
+send_refusal(struct monitor *monitor, enum ipc_result result)
 {
-	const struct md_fds *fds = &monitor->opening.fds;
 	struct ipc_login_reply reply = {.type = IPC_LOGIN_REPLY, .result = result};
-	const int given[] = {fds->index, fds->journal, fds->mbox};
 
 	if (result == IPC_RESULT_IN_USE)
 		strlcpy(reply.holder, monitor->opening.holder,
 		    sizeof(reply.holder));
-	if (result != IPC_RESULT_OK) {
-		(void)ipc_send(monitor->pair, &reply, sizeof(reply), NULL, 0);
-		return;
-	}
-	memcpy(reply.signature, monitor->verdict.signature,
-	    sizeof(reply.signature));
-	reply.has_mbox = fds->mbox != -1;
-	reply.writable = fds->writable;
+	(void)ipc_send(monitor->pair, &reply, sizeof(reply), NULL, 0);
+}
+
+static void
+send_maildrop(struct monitor *monitor, const struct auth_verdict *verdict)
+{
+	const struct md_fds *fds = &monitor->opening.fds;
+	const int given[] = {fds->index, fds->journal, fds->mbox};
+	struct ipc_login_reply reply = {
+	    .type = IPC_LOGIN_REPLY,
+	    .result = IPC_RESULT_OK,
+	    .has_mbox = fds->mbox != -1,
+	    .writable = fds->writable,
+	};
+
+	memcpy(reply.signature, verdict->signature, sizeof(reply.signature));
 	(void)ipc_send(monitor->pair, &reply, sizeof(reply), given,
 	    2 + reply.has_mbox);
 }
@@ -108,7 +115,7 @@ fail_login(struct monitor *monitor, uint64_t received, enum auth_result result)
 	monitor->failures++;
 	await_instant(monitor, reply_at);
 	set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
-	send_login_reply(monitor,
+	send_refusal(monitor,
 	    result == AUTH_TROUBLE ? IPC_RESULT_UNAVAILABLE : IPC_RESULT_DENIED);
 }
 
@@ -141,20 +148,21 @@ refuse_maildrop(struct monitor *monitor, enum opening_result result)
 	    monitor->opening.fault,
 	    result == OPENING_UNAVAILABLE && complained_lately(monitor));
 	set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
-	send_login_reply(monitor, results[result]);
+	send_refusal(monitor, results[result]);
 	monitor_let_go(monitor);
 }
 
 /* Another session's lock is waited for, as long as lock_wait says. */
 static enum opening_result
-open_patiently(struct monitor *monitor, const char *path)
+open_patiently(struct monitor *monitor, const struct auth_verdict *verdict,
+    const char *path)
 {
 	const struct config *config = monitor->setup->config;
 	uint64_t deadline = clock_now() + config->maildrop.lock_wait_ms;
 	const struct account account = {
-	    .login = monitor->verdict.name,
-	    .uid = monitor->verdict.uid,
-	    .gid = monitor->verdict.gid,
+	    .login = verdict->name,
+	    .uid = verdict->uid,
+	    .gid = verdict->gid,
 	};
 	enum opening_result result;
 
@@ -180,10 +188,9 @@ remember_state(struct monitor *monitor)
 }
 
 static void
-open_maildrop(struct monitor *monitor)
+open_maildrop(struct monitor *monitor, const struct auth_verdict *verdict)
 {
 	const struct config *config = monitor->setup->config;
-	const struct auth_verdict *verdict = &monitor->verdict;
 	const char *template = verdict->maildrop[0] != '\0' ? verdict->maildrop
 	                                                    : config->maildrop.path;
 	enum opening_result result = OPENING_UNSUITABLE;
@@ -191,7 +198,7 @@ open_maildrop(struct monitor *monitor)
 
 	if (config_expand_path(template, verdict->name, verdict->home, path,
 	        sizeof(path)))
-		result = open_patiently(monitor, path);
+		result = open_patiently(monitor, verdict, path);
 	else
 		log_error("sid=%s maildrop.path cannot be expanded for this user",
 		    monitor->sid);
@@ -203,13 +210,13 @@ open_maildrop(struct monitor *monitor)
 	        config->session.login_delay_ms)) {
 		report_refusal(monitor, "delay", "", false);
 		set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
-		send_login_reply(monitor, IPC_RESULT_DELAYED);
+		send_refusal(monitor, IPC_RESULT_DELAYED);
 		monitor_let_go(monitor);
 		return;
 	}
 	remember_state(monitor);
 	set_phase(monitor, PHASE_OPENING, ROW_TRANSACTION);
-	send_login_reply(monitor, IPC_RESULT_OK);
+	send_maildrop(monitor, verdict);
 }
 
 /* Whether a proxy's client stays within max_per_address; counts it from now on. */
@@ -261,10 +268,11 @@ begin_login(struct monitor *monitor, const struct ipc_login *login)
 }
 
 static void
-end_login(struct monitor *monitor, uint64_t received, enum auth_result result)
+end_login(struct monitor *monitor, uint64_t received, enum auth_result result,
+    const struct auth_verdict *verdict)
 {
 	if (result == AUTH_OK)
-		open_maildrop(monitor);
+		open_maildrop(monitor, verdict);
 	else
 		fail_login(monitor, received, result);
 }
@@ -275,11 +283,12 @@ answer_login(struct monitor *monitor, const union ipc_message *message)
 	const struct ipc_login *login = &message->login;
 	uint64_t received = clock_now();
 	enum auth_result result = AUTH_MECHANISM;
+	struct auth_verdict verdict;
 
 	if (begin_login(monitor, login))
-		result = attempt_login(monitor, login);
+		result = attempt_login(monitor, login, &verdict);
 	explicit_bzero((void *)(uintptr_t)login, sizeof(*login));
-	end_login(monitor, received, result);
+	end_login(monitor, received, result, &verdict);
 }
 
 /* SCRAM's first step: a challenge for any name, known or not. */
@@ -302,12 +311,13 @@ answer_proof(struct monitor *monitor, const union ipc_message *message)
 {
 	uint64_t received = clock_now();
 	enum auth_result result = AUTH_MECHANISM;
+	struct auth_verdict verdict;
 
 	set_phase(monitor, PHASE_LOGIN, ROW_LOGIN);
 	if (monitor->challenge.type != 0)
-		result = attempt_proof(monitor, &message->proof);
+		result = attempt_proof(monitor, &message->proof, &verdict);
 	monitor->challenge.type = 0;
-	end_login(monitor, received, result);
+	end_login(monitor, received, result, &verdict);
 }
 
 static void
@@ -316,7 +326,7 @@ answer_opened(struct monitor *monitor, const union ipc_message *message)
 	const struct ipc_opened *opened = &message->opened;
 
 	if (monitor->phase == PHASE_RECOVERY) {
-		monitor->verdict.result = opened->error;
+		monitor->recovery = (enum md_error)opened->error;
 		if (opened->recovered)
 			log_warning(
 			    "sid=%s an interrupted update of %s was finished",
@@ -333,6 +343,7 @@ answer_opened(struct monitor *monitor, const union ipc_message *message)
 	}
 	report_login(monitor, opened);
 	set_phase(monitor, PHASE_OPEN, ROW_TRANSACTION);
+	pages_rest();
 }
 
 static void

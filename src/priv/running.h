@@ -41,9 +41,9 @@ struct monitor {
 	uint32_t mech;      /* of the last login */
 	struct ipc_challenge challenge; /* waits for its proof; type 0: none */
 	char user[IPC_NAME_MAX];        /* of the last login */
-	struct auth_verdict verdict;
-	bool opened; /* opening is to be closed */
-	struct opening opening;
+	enum md_error recovery;         /* how the recovery child says it went */
+	bool opened;                    /* opening is to be closed */
+	struct opening opening;         /* last: see there */
 };
 
 enum wake { WAKE_READY, WAKE_LATE, WAKE_STOP };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "pages.h"
 
 /* What a client is told of a maildrop that cannot be opened, by the monitor. */
 static const char *const result_texts[IPC_RESULTS] = {
@@ -120,6 +121,7 @@ login_open(struct client *client)
 		return client_refuse(client, open_texts[error]);
 	}
 	tell_opened(client, MD_OK);
+	pages_rest();
 	client_enter(client, TRANSACTION);
 	client_say(client, "+OK %u messages (%llu octets), session %s",
 	    maildrop_live(client->maildrop),

@@ -30,7 +30,6 @@ struct sasl;
 
 struct client {
 	const struct session_setup *setup;
-	struct stream stream;
 	struct monitor_link link;
 	enum state state;                /* written by client_enter() only */
 	enum ipc_end_reason reason;      /* of the end; 0 until known */
@@ -45,6 +44,7 @@ struct client {
 	struct md_fds fds;            /* ours, -1 where none */
 	uint32_t last, last_at_login; /* LAST, RFC 1081 */
 	struct ipc_end tally;         /* for the log */
+	struct stream stream;         /* last: most of it is never touched */
 };
 
 /* Ends the session in a way that the log names. Returns verdict. */

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "command.h"
 #include "log.h"
+#include "pages.h"
 #include "proxy.h"
 #include "sandbox.h"
 #include "sasl.h"
@@ -188,7 +189,7 @@ session_serve(const struct session_setup *setup)
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
 	if (!sandbox_enter(setup->sandbox, SANDBOX_SERVE, setup->monitor))
 		_exit(EXIT_FAILURE);
-	client = calloc(1, sizeof(*client));
+	client = pages_new(sizeof(*client));
 	if (client == NULL)
 		_exit(EXIT_FAILURE);
 	client->setup = setup;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "pages.h"
 
 /* How long stream_close() reads on, and how much. */
 #define DRAIN_MS 2000
@@ -51,9 +52,8 @@ stream_open(struct stream *stream, int in, int out, int pair)
 	memset(stream, 0, offsetof(struct stream, inbuf));
 	channel_open(&stream->channel, in, out, pair);
 	stream->fresh = true;
-	stream->outbuf = mmap(NULL, STREAM_OUT_SIZE, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return stream->outbuf != MAP_FAILED;
+	stream->outbuf = pages_new(STREAM_OUT_SIZE);
+	return stream->outbuf != NULL;
 }
 
 /* Whether the first octets are another protocol's; the stream knows its name then. */

@@ -1,0 +1,36 @@
+/*
+ * Memory by whole pages. Used with every privilege.
+ *
+ * A page once touched stays with its process. What was touched below the frame
+ * of a function that waits is of no use any more; dropped, it reads as zero.
+ */
+#include "pages.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Below a frame: what is in it, and what a system call needs. */
+#define FRAME_MAX 512
+/* More than any call takes. */
+#define STACK_BELOW ((uintptr_t)256 * 1024)
+
+void *
+pages_new(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory != MAP_FAILED ? memory : NULL;
+}
+
+void
+pages_rest(void)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	const uintptr_t top = (frame - FRAME_MAX) / page * page;
+
+	/* where the stack has not come that far this fails, behind what it has */
+	(void)madvise((void *)(top - STACK_BELOW), STACK_BELOW, MADV_DONTNEED);
+}

@@ -1,0 +1,97 @@
+/*
+ * Pages: zeroed, not there until they are touched; and the stack that deeper
+ * calls have used, given back without a word of a caller's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pages.h"
+
+#define SIZE ((size_t)1024 * 1024)
+#define DEEP ((size_t)128 * 1024)
+
+/* Pages of [memory, memory + size) that the process has. */
+static size_t
+present(uintptr_t memory, size_t size)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t first = memory / page * page;
+	const size_t count = (memory + size - first) / page;
+	unsigned char *map = calloc(count, 1);
+	size_t total = 0;
+
+	assert_non_null(map);
+	/* the stack may not have come so far */
+	for (size_t i = 0; i < count; i++) {
+		if (mincore((void *)(first + i * page), page, map + i) == 0)
+			total += map[i] & 1;
+	}
+	free(map);
+	return total;
+}
+
+static void
+test_new(void **state)
+{
+	unsigned char *memory = pages_new(SIZE);
+
+	(void)state;
+	assert_non_null(memory);
+	assert_int_equal(present((uintptr_t)memory, SIZE), 0);
+	for (size_t i = 0; i < SIZE; i += 512)
+		assert_int_equal(memory[i], 0);
+	memory[SIZE - 1] = 1;
+	assert_int_equal(munmap(memory, SIZE), 0);
+	assert_null(pages_new(SIZE_MAX / 2));
+}
+
+/* Fills a frame of some size and tells where it was. */
+static __attribute__((noinline)) uintptr_t
+go_deep(void)
+{
+	volatile char deep[DEEP];
+
+	for (size_t i = 0; i < sizeof(deep); i++)
+		deep[i] = 1;
+	return (uintptr_t)deep;
+}
+
+static void
+test_rest(void **state)
+{
+	unsigned char kept[3000];
+	const uintptr_t deep = go_deep();
+
+	(void)state;
+	memset(kept, 0x5a, sizeof(kept));
+	assert_true(
+	    present(deep, DEEP) >= DEEP / (size_t)sysconf(_SC_PAGESIZE) - 2);
+	pages_rest();
+	/* what the frames of this test and of what it calls take */
+	assert_true(present(deep, DEEP) <= 5);
+	for (size_t i = 0; i < sizeof(kept); i++)
+		assert_int_equal(kept[i], 0x5a);
+	pages_rest();
+	go_deep();
+	pages_rest();
+	assert_int_equal(kept[sizeof(kept) - 1], 0x5a);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_new),
+	    cmocka_unit_test(test_rest),
+	};
+
+	return cmocka_run_group_tests_name("pages", tests, NULL, NULL);
+}
