@@ -135,7 +135,7 @@ serve(struct listener *listener, const struct peer *peer)
 	/* before the fork: of a proxy's client the monitor tells the source */
 	peer_source(peer->ip, row->source);
 	row->exempt = peer->local || peer->proxy;
-	row->accepted = clock_now();
+	row->accepted = clock_now_us();
 	pid = fork();
 	if (pid == 0)
 		become_monitor(listener, peer, row);

@@ -20,7 +20,7 @@ enum row_phase { ROW_AUTHORIZATION = 1, ROW_LOGIN, ROW_TRANSACTION };
 struct row {
 	/* written by the listener */
 	pid_t pid;                /* of the monitor; 0: free */
-	uint64_t accepted;        /* clock_now() */
+	uint64_t accepted;        /* clock_now_us() */
 	unsigned char source[16]; /* an IPv6 address, its /64, or a mapped IPv4 */
 	bool exempt;              /* loopback: not counted by address */
 	uint64_t kicked; /* clock_now() when it was told to go; 0: was not */
