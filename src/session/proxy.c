@@ -19,6 +19,9 @@
 #define V2_FIXED 16
 #define V2_LOCAL 0x20
 #define V2_PROXY 0x21
+#define V2_UNSPECIFIED 0x00
+#define V2_TCP4 0x11
+#define V2_TCP6 0x21
 #define V2_TLV_CRC32C 0x03
 #define V2_TLV_HEAD 3
 
@@ -27,9 +30,13 @@ static const struct {
 	unsigned char family;
 	size_t length;
 } blocks[] = {
-    {0x00, 0 }, /* unspecified */
-    {0x11, 12}, /* TCP over IPv4 */
-    {0x21, 36}, /* TCP over IPv6 */
+    {V2_TCP4, 12 },
+    {V2_TCP6, 36 },
+ /* no client of ours: as if it were not specified */
+    {0x12,    12 }, /* UDP over IPv4 */
+    {0x22,    36 }, /* UDP over IPv6 */
+    {0x31,    216}, /* Unix, stream */
+    {0x32,    216}, /* Unix, datagram */
 };
 
 /* How much of two texts is equal, at most length octets. */
@@ -90,16 +97,18 @@ take_block(const unsigned char *octets, size_t length, struct proxy_header *head
 {
 	const unsigned char family = octets[13], *block = octets + V2_FIXED;
 
+	if (family == V2_UNSPECIFIED)
+		return true;
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
 		if (blocks[i].family != family)
 			continue;
 		if (length - V2_FIXED < blocks[i].length)
 			return false;
-		if (family == 0x11)
+		if (family == V2_TCP4)
 			network_map_v4(header->address, block);
-		else if (family == 0x21)
+		else if (family == V2_TCP6)
 			memcpy(header->address, block, NETWORK_OCTETS);
-		header->known = family != 0;
+		header->known = family == V2_TCP4 || family == V2_TCP6;
 		return check_extensions(octets, V2_FIXED + blocks[i].length,
 		    length);
 	}

@@ -15,6 +15,8 @@
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 #define V4_BLOCK "\300\0\2\7\177\0\0\1\20\0\0\156"
+#define BLOCKS_72 V4_BLOCK V4_BLOCK V4_BLOCK V4_BLOCK V4_BLOCK V4_BLOCK
+#define UNIX_BLOCK BLOCKS_72 BLOCKS_72 BLOCKS_72
 
 /* A literal with its octets, NULs too. */
 #define OCTETS(text) (text), sizeof(text) - 1
@@ -24,15 +26,22 @@ static const struct {
 	size_t length;
 	const char *address; /* NULL: not known */
 } good[] = {
-    {OCTETS("PROXY TCP4 192.0.2.7 127.0.0.1 4096 110\r\n"), "192.0.2.7"  },
-    {OCTETS("PROXY TCP6 2001:db8::7 ::1 4096 110\r\n"),     "2001:db8::7"},
-    {OCTETS("PROXY UNKNOWN\r\n"),                           NULL         },
-    {OCTETS("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n"),       NULL         },
-    {OCTETS(SIGNATURE "\x21\x11\0\14" V4_BLOCK),            "192.0.2.7"  },
-    {OCTETS(SIGNATURE "\x21\x11\0\21" V4_BLOCK "\4\0\2hi"), "192.0.2.7"  },
-    {OCTETS(SIGNATURE "\x20\0\0\0"),                        NULL         },
-    {OCTETS(SIGNATURE "\x20\x11\0\14" V4_BLOCK),            NULL         },
-    {OCTETS(SIGNATURE "\x21\0\0\0"),                        NULL         },
+    {OCTETS("PROXY TCP4 192.0.2.7 127.0.0.1 4096 110\r\n"),        "192.0.2.7"  },
+    {OCTETS("PROXY TCP6 2001:db8::7 ::1 4096 110\r\n"),            "2001:db8::7"},
+    {OCTETS("PROXY UNKNOWN\r\n"),                                  NULL         },
+    {OCTETS("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n"),              NULL         },
+    {OCTETS(SIGNATURE "\x21\x11\0\14" V4_BLOCK),                   "192.0.2.7"  },
+    {OCTETS(SIGNATURE "\x21\x11\0\21" V4_BLOCK "\4\0\2hi"),        "192.0.2.7"  },
+    {OCTETS(SIGNATURE "\x20\0\0\0"),                               NULL         },
+    {OCTETS(SIGNATURE "\x20\x11\0\14" V4_BLOCK),                   NULL         },
+    {OCTETS(SIGNATURE "\x21\0\0\0"),                               NULL         },
+    {OCTETS(SIGNATURE "\x21\0\0\4junk"),                           NULL         },
+    {OCTETS(SIGNATURE "\x20\0\0\4junk"),                           NULL         },
+ /* UDP, and Unix sockets: as if not specified */
+    {OCTETS(SIGNATURE "\x21\x12\0\14" V4_BLOCK),                   NULL         },
+    {OCTETS(SIGNATURE "\x21\x22\0\44" V4_BLOCK V4_BLOCK V4_BLOCK), NULL         },
+    {OCTETS(SIGNATURE "\x21\x31\0\330" UNIX_BLOCK),                NULL         },
+    {OCTETS(SIGNATURE "\x21\x32\0\335" UNIX_BLOCK "\4\0\2hi"),     NULL         },
 };
 
 static void
@@ -84,7 +93,11 @@ test_bad(void **state)
 	        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")},
 	    {OCTETS(SIGNATURE "\x11\x11\0\14" V4_BLOCK)},
 	    {OCTETS(SIGNATURE "\x22\x11\0\14" V4_BLOCK)},
-	    {OCTETS(SIGNATURE "\x21\x12\0\14" V4_BLOCK)},
+	    {OCTETS(SIGNATURE "\x21\x12\0\13" V4_BLOCK)},
+	    {OCTETS(SIGNATURE "\x21\x13\0\14" V4_BLOCK)},
+	    {OCTETS(SIGNATURE "\x21\x41\0\14" V4_BLOCK)},
+	    {OCTETS(SIGNATURE "\x21\x31\0\14" V4_BLOCK)},
+	    {OCTETS(SIGNATURE "\x21\x31\0\332" UNIX_BLOCK "\4\0")},
 	    {OCTETS(SIGNATURE "\x21\x11\0\13" V4_BLOCK)},
 	    {OCTETS(SIGNATURE "\x21\x21\0\14" V4_BLOCK)},
 	    {OCTETS(SIGNATURE "\x21\x11\377\377" V4_BLOCK)},
