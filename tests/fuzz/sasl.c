@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 #include "session/command.h"
 #include "session/language.h"
@@ -188,5 +189,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	sasl_cancel(&client);
 	client_release(&client);
+	(void)munmap(client.stream.outbuf, STREAM_OUT_SIZE);
 	return 0;
 }

@@ -8,8 +8,8 @@ corpus=tests/fuzz/corpus/$name
 if [ -d "$corpus" ]; then
 	said=$("$2" "$corpus"/* 2>&1)
 	status=$?
-	[ "$status" -eq 0 ] && said=
-	verdict "fuzz corpus of $name" "${said}${said:+ (status $status)}"
+	[ "$status" -eq 0 ] && said= || said="$said (status $status)"
+	verdict "fuzz corpus of $name" "$said"
 else
 	fail "fuzz corpus of $name" "$corpus is missing"
 fi
