@@ -22,6 +22,7 @@
 #include "log.h"
 #include "server.h"
 #include "session.h"
+#include "title.h"
 
 #define OVERRIDES_MAX 128
 
@@ -296,6 +297,8 @@ main(int argc, char **argv)
 	struct config *config;
 
 	setprogname("poplard");
+	if (title_init(argv, environ) == -1)
+		err(EX_OSERR, "memory");
 	parse(argc, argv, &arguments);
 	sane_descriptors();
 	sane_environment();

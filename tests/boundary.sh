@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 # main -> priv -> session -> mbox -> base. Headers of include/ by the folder
 # they speak for; server, session and ipc are the only seams to the side.
-base='log clock text wire lines config ipc network pages scram'
+base='log clock text wire lines config ipc network pages title scram'
 headers_of() {
 	case $1 in
 	base) echo "$base" ;;

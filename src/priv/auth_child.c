@@ -28,6 +28,7 @@
 #include "reap.h"
 #include "signals.h"
 #include "text.h"
+#include "title.h"
 
 /* A belt: the child ends itself when its caller forgot it. */
 #define ALARM_SECONDS (AUTH_LIMIT_MS / 1000 + 5)
@@ -99,6 +100,7 @@ child_main(const struct config *config, const struct auth_request *request,
 {
 	struct auth_verdict verdict;
 
+	title_set("auth");
 	if (confine_child(parent, fd) == -1) {
 		log_error("auth: cannot confine the child: %s", strerror(errno));
 		_exit(EXIT_FAILURE);

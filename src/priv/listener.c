@@ -31,6 +31,7 @@
 #include "server.h"
 #include "service.h"
 #include "serving.h"
+#include "title.h"
 
 #define TICK_MS 2000
 #define LOGIN_LIMIT_MS 60000
@@ -396,6 +397,7 @@ settle(struct listener *listener)
 		log_error("cannot go to the background: %s", strerror(errno));
 		return EX_OSERR;
 	}
+	title_set("listener");
 	/* a session whose monitor was killed comes here to be reaped */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	listener->claim = service_claim(listener->serving.config);

@@ -24,6 +24,7 @@
 #include "report.h"
 #include "requests.h"
 #include "signals.h"
+#include "title.h"
 
 /* The descriptors of a session: 0 to 2 are /dev/null. */
 enum {
@@ -92,6 +93,7 @@ start(struct monitor *monitor, const struct monitor_setup *setup)
 	snprintf(monitor->sid, sizeof(monitor->sid), "%08x", (unsigned)chance());
 	if (setup->apop)
 		make_stamp(monitor->stamp, sizeof(monitor->stamp), setup->config);
+	title_set("monitor");
 	signals_ignore();
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	monitor->signals = signals_kick();
@@ -158,6 +160,7 @@ become_session(const struct monitor *monitor, int pair)
 	    pair};
 	struct session_setup session;
 
+	title_set("session");
 	describe_session(monitor, &session);
 	if (socket)
 		session.client_out = FD_CLIENT_IN;
@@ -180,6 +183,7 @@ become_recovery(const struct monitor *monitor, int pair)
 	};
 	struct session_setup session;
 
+	title_set("recovery");
 	describe_session(monitor, &session);
 	if (!arrange(wanted, 6))
 		_exit(EX_OSERR);

@@ -204,6 +204,39 @@ class Processes(ProcessCase):
 
 
 @harness.needs_program("prlimit")
+def title(pid):
+    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+
+
+class Titles(ProcessCase):
+    """What ps shows."""
+
+    def titles(self, pids):
+        return [title(pid) for pid in pids]
+
+    def test_listener_monitor_session(self):
+        server = self.daemon(MAIL)
+        self.assertEqual(title(server.process.pid), "poplard: listener")
+        with server.logged_in():
+            self.assertEqual(self.titles(server.monitors()), ["poplard: monitor"])
+            self.assertEqual(self.titles(server.sessions()), ["poplard: session"])
+
+    def test_inetd(self):
+        server = self.daemon(MAIL, mode="inetd")
+        with server.logged_in():
+            self.assertEqual(self.titles(server.monitors()), ["poplard: monitor"])
+            self.assertEqual(self.titles(server.sessions()), ["poplard: session"])
+
+    def test_auth(self):
+        # a credential that takes a while to compare with
+        server = self.daemon(MAIL, users={"mrose": "$6$rounds=2000000$saltsalt$" + "x" * 86})
+        with server.client(timeout=60) as client:
+            client.ok("USER mrose")
+            client.send_line("PASS secret")
+            wait_until(lambda: "poplard: auth" in self.titles(server.sessions()), 10, "its title")
+            self.assertTrue(client.status().startswith("-ERR [AUTH]"))
+
+
 class Shortages(ProcessCase):
     """The daemon's soft limits are moved while it runs."""
 
