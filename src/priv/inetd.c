@@ -75,10 +75,6 @@ inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls)
 		return EX_CANTCREAT;
 	if (certificates_load(config, &setup.tls) == -1)
 		return EX_CONFIG;
-	if (tls && setup.tls == NULL) {
-		log_error("-S needs tls.certificate and tls.private_key");
-		return EX_CONFIG;
-	}
 	describe(&setup, &peer);
 	if (move_client(&setup, log_descriptor() == STDERR_FILENO) == -1) {
 		log_error("descriptor 0 is no connection: %s", strerror(errno));
@@ -86,6 +82,12 @@ inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls)
 	}
 	if (setup.client_in == setup.client_out)
 		peer_tune(setup.client_in);
+	else
+		setup.tls = NULL; /* which needs a socket */
+	if (tls && setup.tls == NULL) {
+		log_error("-S needs tls.certificate, tls.private_key and a socket");
+		return EX_CONFIG;
+	}
 	setup.apop = users_offer_apop(config->auth.users_file);
 	setup.scram = auth_users_alone(config) &&
 	              users_offer_scram(config->auth.users_file);

@@ -12,6 +12,7 @@ import subprocess
 
 import harness
 import oracle
+import secure
 from client import Client
 from harness import Daemon, kill, needs_root, wait_until
 
@@ -42,9 +43,9 @@ OPENBSD = "127.0.0.1:" + INETD
 
 
 class InetdCase(harness.TestCase):
-    def laid_out(self, **kwargs):
+    def laid_out(self, kind=Daemon, **kwargs):
         """Everything a daemon needs, and no daemon."""
-        server = Daemon(start=False, **kwargs)
+        server = kind(start=False, **kwargs)
         self.addCleanup(server.remove)
         server.put(MAIL)
         return server
@@ -144,6 +145,23 @@ class Descriptors(InetdCase):
         self.assertEqual(said.count(b"+OK"), 5)
         self.ended(process)
         self.assertEqual(server.read(), oracle.without(MAIL, {1}))
+
+    def test_pipes_have_no_tls(self):
+        """TLS needs a socket: it is not offered, and -S says so."""
+        if secure.x509 is None:
+            self.skipTest("needs the package python3-cryptography")
+        server = self.laid_out(kind=secure.TlsDaemon)
+        process = self.serve(server, subprocess.PIPE, subprocess.PIPE)
+        client = Client.over(PipePair(process.stdin, process.stdout))
+        self.assertNotIn(b"STLS", client.multi("CAPA").split(b"\r\n"))
+        client.err("STLS")
+        self.whole_session(client)
+        self.ended(process)
+        server.arguments = ["-S"]
+        process = self.serve(server, subprocess.PIPE, subprocess.PIPE)
+        self.assertEqual((process.communicate(b"", 20)[0], process.returncode),
+                         (b"", os.EX_CONFIG))
+        self.assertIn("-S needs tls.certificate, tls.private_key and a socket", server.log())
 
     def test_files(self):
         server = self.laid_out()
