@@ -25,14 +25,16 @@
 #define V2_TLV_CRC32C 0x03
 #define V2_TLV_HEAD 3
 
-/* The address blocks of version 2: family and transport, its length. */
+/*
+ * The address blocks of version 2: family and transport, its length. What is
+ * not TCP is taken as if it were not specified.
+ */
 static const struct {
 	unsigned char family;
 	size_t length;
 } blocks[] = {
     {V2_TCP4, 12 },
     {V2_TCP6, 36 },
- /* no client of ours: as if it were not specified */
     {0x12,    12 }, /* UDP over IPv4 */
     {0x22,    36 }, /* UDP over IPv6 */
     {0x31,    216}, /* Unix, stream */
