@@ -5,11 +5,11 @@ import struct
 import subprocess
 import tempfile
 import time
-import unittest
 
 import harness
-from client import Client, Closed
-from harness import Daemon, free_port, needs_program, wait_until
+import secure
+from client import Client
+from harness import free_port, needs_program, wait_until
 from oracle import FROM
 
 PLAIN = FROM + b"Subject: plain\n\nbody \xc3\xa9\n\n"
@@ -17,12 +17,10 @@ EIGHT_BIT = FROM + "Subject: Grüße\n\nbody\n".encode()
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
-class Case(unittest.TestCase):
-    def daemon(self, **options):
-        server = Daemon(options={key.replace("__", "."): value for key, value in options.items()})
-        self.addCleanup(server.stop)
-        server.put(PLAIN + EIGHT_BIT)
-        return server
+class Case(harness.TestCase):
+    def daemon(self, head=b"", **options):
+        return super().daemon(PLAIN + EIGHT_BIT, head=head, options={
+            key.replace("__", "."): value for key, value in options.items()})
 
     def capa(self, client):
         return client.multi("CAPA").decode().split("\r\n")[:-1]
@@ -147,17 +145,7 @@ def v4_block(address):
 
 class Proxy(Case):
     def proxied(self, **options):
-        return self.daemon(listen__proxy_networks="127.0.0.0/8", **options)
-
-    def daemon(self, **options):
-        # the harness waits for a greeting, which needs a header
-        server = Daemon(options={key.replace("__", "."): value
-                                 for key, value in options.items()}, start=False)
-        server._greets = lambda: "ready" in server.log()
-        server.start()
-        self.addCleanup(server.stop)
-        server.put(PLAIN + EIGHT_BIT)
-        return server
+        return self.daemon(b"PROXY UNKNOWN\r\n", listen__proxy_networks="127.0.0.0/8", **options)
 
     def after(self, server, header):
         client = Client(server.port, greet=False)
@@ -254,24 +242,44 @@ class Proxy(Case):
         client.multiline()
         client.err("PROXY TCP4 192.0.2.7 127.0.0.1 4096 110")
 
+    VERSIONS = ("send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn",
+                "send-proxy-v2 proxy-v2-options crc32c,unique-id")
+
+    def through(self, version, wrap, pem=None):
+        """A session through HAProxy, which speaks this version."""
+        with self.subTest(version=version):
+            server = self.proxied()
+            address = ("127.0.0.1", self.haproxy(server, version, pem))
+            with socket.create_connection(address, 20, ("127.0.0.9", 0)) as sock:
+                client = Client.over(wrap(sock))
+                client.login()
+                self.assertEqual(client.stat()[0], 2)
+                client.quit()
+            server.wait_log(r"ip=127\.0\.0\.9 .*login=ok")
+
     @needs_program("haproxy")
     def test_haproxy(self):
-        for version in ("send-proxy", "send-proxy-v2"):
-            with self.subTest(version=version):
-                server = self.proxied()
-                port = self.haproxy(server, version)
-                with Client(port) as client:
-                    client.login()
-                    self.assertEqual(client.stat()[0], 2)
-                    client.quit()
-                server.wait_log("ip=127.0.0.1 .*login=ok")
+        for version in self.VERSIONS:
+            self.through(version, lambda sock: sock)
 
-    def haproxy(self, server, version):
-        """HAProxy in front, with health checks that speak PROXY too."""
+    @needs_program("haproxy")
+    def test_haproxy_that_terminates_tls(self):
+        if secure.x509 is None:
+            self.skipTest("needs the package python3-cryptography")
+        pem = b"".join(path.read_bytes() for path in secure.server_pair())
+        for version in self.VERSIONS:
+            self.through(version, lambda sock: secure.trusting().wrap_socket(
+                sock, server_hostname=secure.NAME), pem)
+
+    def haproxy(self, server, version, pem=None):
+        """HAProxy in front, with health checks that speak PROXY too. pem: its
+        certificate and key, for TLS from the first octet."""
         port = free_port()
         folder = tempfile.TemporaryDirectory(prefix="poplar-haproxy-")
         self.addCleanup(folder.cleanup)
         config = pathlib.Path(folder.name) / "haproxy.cfg"
+        if pem:
+            (config.parent / "pem").write_bytes(pem)
         config.write_text(f"""
 defaults
     mode tcp
@@ -279,10 +287,10 @@ defaults
     timeout client 30s
     timeout server 30s
 listen pop3
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port} {f"ssl crt {config.parent}/pem" if pem else ""}
     option tcp-check
     tcp-check expect string +OK
-    server poplar 127.0.0.1:{server.port} {version} check check-send-proxy inter 200ms
+    server poplar 127.0.0.1:{server.port} {version} check check-send-proxy inter 200ms fall 1
 """)
         process = subprocess.Popen(["haproxy", "-q", "-db", "-f", config],
                                    stderr=subprocess.DEVNULL)
@@ -291,9 +299,9 @@ listen pop3
 
         def answers():
             try:
-                with Client(port, timeout=2) as client:
-                    return client.greeting.startswith("+OK")
-            except (OSError, Closed):
+                socket.create_connection(("127.0.0.1", port), 2).close()
+                return True
+            except OSError:
                 return False
         wait_until(answers, 10, "HAProxy")
         time.sleep(0.5)  # some health checks
