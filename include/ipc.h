@@ -19,6 +19,8 @@
 #define IPC_SALT_SIZE 176  /* 128 octets in base64, terminated */
 #define IPC_AUTH_SIZE 4097 /* an AuthMessage of RFC 5802, terminated */
 #define IPC_KEY_SIZE 32    /* of SHA-256 */
+#define IPC_PIECE_SIZE 4096
+#define IPC_HANDSHAKE_MAX 65536 /* of all pieces */
 
 enum ipc_type {
 	IPC_LOGIN = 1,       /* session: struct ipc_login */
@@ -34,6 +36,7 @@ enum ipc_type {
 	IPC_SET_ASIDE_REPLY, /* monitor: struct ipc_plain, value 0 + a descriptor */
 	IPC_BACKDATE,        /* session: struct ipc_plain */
 	IPC_BACKDATE_REPLY,  /* monitor: struct ipc_plain, value 0: done */
+	IPC_HANDSHAKE,       /* session: struct ipc_handshake, in order; no reply */
 	IPC_PROXY,       /* session: struct ipc_proxy, once, before anything else */
 	IPC_PROXY_REPLY, /* monitor: struct ipc_plain, value 0: go on */
 	IPC_NOTE,        /* session: struct ipc_plain, value enum ipc_note */
@@ -104,6 +107,12 @@ struct ipc_login {
 	char secret[IPC_SECRET_MAX]; /* wiped by both sides once used */
 };
 
+/* A piece of TLS's handshake, in which the client has shown a certificate. */
+struct ipc_handshake {
+	uint32_t type, length; /* of 1 to IPC_PIECE_SIZE octets */
+	unsigned char octets[IPC_PIECE_SIZE];
+};
+
 /* SCRAM's server-first-message, but for the client's part of the nonce. */
 struct ipc_challenge {
 	uint32_t type,
@@ -149,6 +158,7 @@ union ipc_message {
 	struct ipc_plain plain;
 	struct ipc_proxy proxy;
 	struct ipc_login login;
+	struct ipc_handshake handshake;
 	struct ipc_login_reply login_reply;
 	struct ipc_challenge challenge;
 	struct ipc_proof proof;
@@ -174,7 +184,10 @@ int ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nf
 int ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX],
     size_t *nfdsp);
 
-/* Whether size is the one of message->type and its strings are terminated. */
+/*
+ * Whether size is the one of message->type, its strings are terminated, and a
+ * length in it is one that it can hold.
+ */
 int ipc_valid(const union ipc_message *message, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The two entries of the sandboxed side: serve a client, recover a maildrop.
- * priv/ calls them in a freshly forked child and in no other way; neither
- * returns.
+ * The three entries of the sandboxed side: serve a client, recover a maildrop,
+ * check what a session claims of its client's certificate. priv/ calls them in
+ * a freshly forked child and in no other way; none returns.
  */
 #ifndef POPLAR_SESSION_H
 #define POPLAR_SESSION_H
@@ -14,10 +14,20 @@
 struct config;
 struct md_fds;
 struct ssl_ctx_st;
+struct stack_st_X509;
+struct x509_store_st;
 
 #define SESSION_SID_MAX 16
 #define SESSION_STAMP_MAX 384
 #define SESSION_ADDRESS_MAX 64
+
+/*
+ * What a CertificateRequest of TLS 1.3 holds of ours: random octets, made for
+ * one connection, in an extension of private use (RFC 8446 section 11), which a
+ * client ignores and signs with the rest of the handshake.
+ */
+#define SESSION_NONCE_SIZE 32
+#define SESSION_NONCE_EXTENSION 0xff50
 
 /* Everything about the sandbox that is made once, before the first fork. */
 struct sandbox {
@@ -67,5 +77,32 @@ _Noreturn void session_serve(const struct session_setup *setup);
  */
 _Noreturn void session_recover(const struct session_setup *setup,
     const struct md_fds *fds);
+
+/* That the client of a connection is user; all borrowed. */
+struct session_claim {
+	const struct sandbox *sandbox;
+	pid_t parent;
+	struct x509_store_st *store;     /* tls.client_ca */
+	const struct stack_st_X509 *own; /* certificates that this server shows */
+	const unsigned char *nonce;      /* of this connection */
+	const unsigned char *handshake;  /* as the session has recorded it */
+	size_t length;
+	const char *user;
+};
+
+/* Exit statuses; neither EXIT_SUCCESS nor EXIT_FAILURE, which come by accident. */
+enum session_proved {
+	PROVED = 2,
+	PROVED_NO_HANDSHAKE, /* not the messages of one, whole and in order */
+	PROVED_NOT_FRESH,    /* of another connection */
+	PROVED_NOT_OURS,     /* with another server */
+	PROVED_NO_CHAIN,     /* tls.client_ca does not vouch for the certificate */
+	PROVED_NO_SIGNATURE, /* the client has not the key of the certificate */
+	PROVED_NO_NAME,      /* it is another's */
+	PROVED_RESULTS
+};
+
+/* Checks one claim. The caller has closed all descriptors. */
+_Noreturn void session_prove(const struct session_claim *claim);
 
 #endif

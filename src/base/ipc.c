@@ -32,6 +32,7 @@ static const size_t sizes[] = {
     [IPC_SET_ASIDE_REPLY] = sizeof(struct ipc_plain),
     [IPC_BACKDATE] = sizeof(struct ipc_plain),
     [IPC_BACKDATE_REPLY] = sizeof(struct ipc_plain),
+    [IPC_HANDSHAKE] = sizeof(struct ipc_handshake),
     [IPC_PROXY] = sizeof(struct ipc_proxy),
     [IPC_PROXY_REPLY] = sizeof(struct ipc_plain),
     [IPC_NOTE] = sizeof(struct ipc_plain),
@@ -163,6 +164,9 @@ ipc_valid(const union ipc_message *message, size_t size)
 		return 0;
 	if (size == sizeof(struct ipc_plain))
 		return terminated(message->plain.text, sizeof(message->plain.text));
+	if (message->type == IPC_HANDSHAKE)
+		return message->handshake.length > 0 &&
+		       message->handshake.length <= IPC_PIECE_SIZE;
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
 		if (strings[i].type == message->type &&
 		    !terminated(octets + strings[i].offset, strings[i].size))

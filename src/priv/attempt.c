@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certificates.h"
 #include "clock.h"
 #include "log.h"
 #include "text.h"
@@ -57,15 +58,34 @@ ask(struct monitor *monitor, struct auth_request *request,
 	return (enum auth_result)verdict->result;
 }
 
-/* Of a certificate the session's word is taken, where there can be one. */
-static bool
-is_permitted(const struct monitor *monitor, uint32_t kind)
+void
+attempt_take_handshake(struct monitor *monitor, const struct ipc_handshake *piece)
 {
-	const struct monitor_setup *setup = monitor->setup;
+	size_t room = IPC_HANDSHAKE_MAX - monitor->handshake_length;
+	unsigned char *longer = NULL;
 
+	if (piece->length <= room)
+		longer = realloc(monitor->handshake,
+		    monitor->handshake_length + piece->length);
+	if (longer == NULL)
+		return;
+	memcpy(longer + monitor->handshake_length, piece->octets, piece->length);
+	monitor->handshake = longer;
+	monitor->handshake_length += piece->length;
+}
+
+/* A claim is of what the session has handed over, and worth what that proves. */
+static bool
+is_permitted(const struct monitor *monitor, uint32_t kind,
+    struct session_claim *claim)
+{
+	*claim = (struct session_claim){
+	    .sandbox = monitor->setup->sandbox,
+	    .handshake = monitor->handshake,
+	    .length = monitor->handshake_length,
+	};
 	if (kind == IPC_MECH_EXTERNAL)
-		return setup->tls != NULL &&
-		       setup->config->tls.client_ca[0] != '\0';
+		return certificates_terms(monitor->setup->tls, claim);
 	return kind == IPC_MECH_PASS || kind == IPC_MECH_APOP;
 }
 
@@ -73,9 +93,11 @@ enum auth_result
 attempt_login(struct monitor *monitor, const struct ipc_login *login,
     struct auth_verdict *verdict)
 {
-	struct auth_request request = {.mech = kind_of(login->mech)};
+	struct session_claim claim;
+	struct auth_request request = {.mech = kind_of(login->mech),
+	    .claim = &claim};
 
-	if (!is_permitted(monitor, request.mech))
+	if (!is_permitted(monitor, request.mech, &claim))
 		return AUTH_MECHANISM;
 	strlcpy(request.user, login->user, sizeof(request.user));
 	strlcpy(request.secret, login->secret, sizeof(request.secret));

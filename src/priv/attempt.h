@@ -10,6 +10,13 @@
 
 #include "running.h"
 
+/*
+ * Keeps a piece of what proves a client's certificate, unread. Of more than
+ * IPC_HANDSHAKE_MAX octets the rest is left out, and no proof is in it then.
+ */
+void attempt_take_handshake(struct monitor *monitor,
+    const struct ipc_handshake *piece);
+
 /* A password, an APOP digest, or a name that the client's certificate holds. */
 enum auth_result attempt_login(struct monitor *monitor,
     const struct ipc_login *login, struct auth_verdict *verdict);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend.h"
+#include "certificate_proof.h"
 #include "log.h"
 #include "text.h"
 
@@ -15,15 +16,16 @@
 static const struct {
 	const char *reason, *detail;
 } words[AUTH_RESULTS] = {
-    [AUTH_OK] = {"ok",       ""         },
-    [AUTH_PASSWORD] = {"password", ""         },
-    [AUTH_UNKNOWN] = {"unknown",  ""         },
-    [AUTH_LOCKED] = {"locked",   ""         },
-    [AUTH_MECHANISM] = {"password", "mechanism"},
-    [AUTH_BINDING] = {"password", "binding"  },
-    [AUTH_UID] = {"locked",   "uid"      },
-    [AUTH_TROUBLE] = {"trouble",  ""         },
-    [AUTH_CHALLENGE] = {"trouble",  "challenge"},
+    [AUTH_OK] = {"ok",       ""           },
+    [AUTH_PASSWORD] = {"password", ""           },
+    [AUTH_UNKNOWN] = {"unknown",  ""           },
+    [AUTH_LOCKED] = {"locked",   ""           },
+    [AUTH_MECHANISM] = {"password", "mechanism"  },
+    [AUTH_BINDING] = {"password", "binding"    },
+    [AUTH_CERTIFICATE] = {"password", "certificate"},
+    [AUTH_UID] = {"locked",   "uid"        },
+    [AUTH_TROUBLE] = {"trouble",  ""           },
+    [AUTH_CHALLENGE] = {"trouble",  "challenge"  },
 };
 
 static const struct backend {
@@ -122,6 +124,9 @@ decide(const struct config *config, const struct auth_request *request,
 	if (result == AUTH_OK && request->proof != NULL &&
 	    request->proof->given->foreign)
 		return AUTH_BINDING;
+	if (result == AUTH_OK && request->mech == IPC_MECH_EXTERNAL &&
+	    !certificate_proven(request))
+		return AUTH_CERTIFICATE;
 	return result == AUTH_OK ? ask_in_order(config, request, verdict) : result;
 }
 

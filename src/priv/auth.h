@@ -13,6 +13,8 @@
 #include "config.h"
 #include "ipc.h"
 
+struct session_claim;
+
 /*
  * The caller of auth_begin() calls auth_end() no later than this after it: so
  * that a client hears of a hanging module within 30 s, its delay included.
@@ -26,9 +28,10 @@ enum auth_result {
 	AUTH_LOCKED,    /* locked, or expired */
 	AUTH_MECHANISM, /* APOP user with PASS, or the other way round */
 	AUTH_BINDING,   /* SCRAM: nonce or channel binding of another connection */
-	AUTH_UID,       /* uid 0, below first_uid, or not ours without root */
-	AUTH_TROUBLE,   /* a back end failed: [SYS/TEMP] */
-	AUTH_CHALLENGE, /* SCRAM: not decided yet, here is the challenge */
+	AUTH_CERTIFICATE, /* EXTERNAL: the session could not prove its claim */
+	AUTH_UID,         /* uid 0, below first_uid, or not ours without root */
+	AUTH_TROUBLE,     /* a back end failed: [SYS/TEMP] */
+	AUTH_CHALLENGE,   /* SCRAM: not decided yet, here is the challenge */
 	AUTH_RESULTS
 };
 
@@ -45,8 +48,8 @@ struct auth_proof {
 };
 
 /*
- * mech is PASS for any password, SCRAM for its both forms, APOP, or EXTERNAL,
- * where TLS has vouched for the name. SCRAM asks twice, without a proof first.
+ * mech is PASS for any password, SCRAM for its both forms, APOP, or EXTERNAL.
+ * SCRAM asks twice, without a proof first.
  */
 struct auth_request {
 	uint32_t mech; /* enum ipc_mech */
@@ -54,7 +57,8 @@ struct auth_request {
 	char secret[IPC_SECRET_MAX];
 	const char *stamp; /* APOP: the timestamp of this connection; borrowed */
 	const char *rhost; /* the client's address, for PAM_RHOST; borrowed */
-	const struct auth_proof *proof; /* NULL: none */
+	const struct auth_proof *proof;    /* NULL: none */
+	const struct session_claim *claim; /* EXTERNAL, but for the user; or NULL */
 };
 
 /* What the child writes, whole, on its pipe; never its exit status. */

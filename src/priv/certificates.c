@@ -19,8 +19,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
 
 #include "log.h"
+#include "session.h"
+
+/* Of OpenSSL 3.2: a recorded handshake holds certificates as they are. */
+#ifndef SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+#define SSL_OP_NO_TX_CERTIFICATE_COMPRESSION 0
+#define SSL_OP_NO_RX_CERTIFICATE_COMPRESSION 0
+#endif
 
 #define PAIRS_MAX 64
 #define WARN_DAYS 21
@@ -36,7 +45,9 @@
 /* The contexts of all pairs; owned by the first one, as its application data. */
 struct pairs {
 	size_t count;
-	SSL_CTX *ctx[PAIRS_MAX]; /* [0] is the owner itself */
+	SSL_CTX *ctx[PAIRS_MAX];                 /* [0] is the owner itself */
+	STACK_OF(X509) * own;                    /* their certificates, borrowed */
+	unsigned char nonce[SESSION_NONCE_SIZE]; /* of this process's connection */
 };
 
 /* The reason of OpenSSL's last fault, in its words. */
@@ -95,6 +106,24 @@ choose_pair(SSL *ssl, int *alert, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* Ours in a CertificateRequest: the session's process has its own nonce. */
+static int
+add_nonce(SSL *ssl, unsigned type, unsigned context, const unsigned char **out,
+    size_t *outlen, X509 *certificate, size_t place, int *alert, void *arg)
+{
+	const struct pairs *pairs = arg;
+
+	(void)ssl;
+	(void)type;
+	(void)context;
+	(void)certificate;
+	(void)place;
+	(void)alert;
+	*out = pairs->nonce;
+	*outlen = sizeof(pairs->nonce);
+	return 1;
+}
+
 static void
 fix_defaults(SSL_CTX *ctx, const struct config *config)
 {
@@ -103,7 +132,9 @@ fix_defaults(SSL_CTX *ctx, const struct config *config)
 	                                               : TLS1_2_VERSION);
 	SSL_CTX_set_options(ctx,
 	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
-	        SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_CLEANSE_PLAINTEXT);
+	        SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_CLEANSE_PLAINTEXT |
+	        SSL_OP_NO_TX_CERTIFICATE_COMPRESSION |
+	        SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_max_early_data(ctx, 0);
@@ -143,6 +174,10 @@ set_client_ca(SSL_CTX *ctx, const struct config *config)
 	}
 	SSL_CTX_set_client_CA_list(ctx, names);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	/* what TLS demands of keys, a claim's check shall too */
+	X509_VERIFY_PARAM_set_auth_level(X509_STORE_get0_param(
+	                                     SSL_CTX_get_cert_store(ctx)),
+	    SSL_CTX_get_security_level(ctx));
 	return 0;
 }
 
@@ -294,9 +329,29 @@ load_pairs(const struct config *config, struct pairs *pairs)
 	return faults == 0 ? 0 : -1;
 }
 
+/* Each pair is of the others' kind; a name asked for may choose any of them. */
+static int
+join_pairs(struct pairs *pairs)
+{
+	pairs->own = sk_X509_new_null();
+	for (size_t i = 0; i < pairs->count; i++) {
+		if (sk_X509_push(pairs->own,
+		        SSL_CTX_get0_certificate(pairs->ctx[i])) <= 0 ||
+		    SSL_CTX_add_custom_ext(pairs->ctx[i], SESSION_NONCE_EXTENSION,
+		        SSL_EXT_TLS1_3_CERTIFICATE_REQUEST, add_nonce, NULL, pairs,
+		        NULL, NULL) != 1)
+			return -1;
+	}
+	SSL_CTX_set_app_data(pairs->ctx[0], (char *)pairs);
+	SSL_CTX_set_tlsext_servername_callback(pairs->ctx[0], choose_pair);
+	SSL_CTX_set_tlsext_servername_arg(pairs->ctx[0], pairs);
+	return 0;
+}
+
 static void
 free_pairs(struct pairs *pairs)
 {
+	sk_X509_free(pairs->own);
 	for (size_t i = 0; i < pairs->count; i++)
 		SSL_CTX_free(pairs->ctx[i]);
 	free(pairs);
@@ -329,21 +384,54 @@ certificates_load(const struct config *config, struct ssl_ctx_st **ctxp)
 	if (pairs == NULL)
 		return -1;
 	ERR_clear_error();
-	if (load_pairs(config, pairs) == -1 || pairs->count == 0) {
+	if (load_pairs(config, pairs) == -1 || pairs->count == 0 ||
+	    join_pairs(pairs) == -1) {
 		free_pairs(pairs);
 		return -1;
 	}
 	warm_libcrypto();
 	*ctxp = pairs->ctx[0];
-	SSL_CTX_set_app_data(*ctxp, (char *)pairs);
-	SSL_CTX_set_tlsext_servername_callback(*ctxp, choose_pair);
-	SSL_CTX_set_tlsext_servername_arg(*ctxp, pairs);
 	return 0;
+}
+
+static struct pairs *
+pairs_of(SSL_CTX *ctx)
+{
+	return (struct pairs *)(void *)SSL_CTX_get_app_data(ctx);
+}
+
+/* Whether there is a tls.client_ca. */
+static bool
+asks_clients(SSL_CTX *ctx)
+{
+	return SSL_CTX_get_verify_mode(ctx) != SSL_VERIFY_NONE;
+}
+
+void
+certificates_freshen(struct ssl_ctx_st *ctx)
+{
+	if (ctx != NULL && asks_clients(ctx) &&
+	    getentropy(pairs_of(ctx)->nonce, SESSION_NONCE_SIZE) == -1)
+		fatal(EX_OSERR, "no random numbers: %s", strerror(errno));
+}
+
+bool
+certificates_terms(struct ssl_ctx_st *ctx, struct session_claim *claim)
+{
+	const struct pairs *pairs;
+
+	if (ctx == NULL || !asks_clients(ctx))
+		return false;
+	pairs = pairs_of(ctx);
+	claim->store = SSL_CTX_get_cert_store(ctx);
+	claim->own = pairs->own;
+	claim->nonce = pairs->nonce;
+	return true;
 }
 
 void
 certificates_free(struct ssl_ctx_st *ctx)
 {
 	if (ctx != NULL)
-		free_pairs((struct pairs *)(void *)SSL_CTX_get_app_data(ctx));
+		free_pairs(pairs_of(ctx));
 }

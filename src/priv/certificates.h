@@ -4,8 +4,11 @@
 #ifndef POPLAR_PRIV_CERTIFICATES_H
 #define POPLAR_PRIV_CERTIFICATES_H
 
+#include <stdbool.h>
+
 #include "config.h"
 
+struct session_claim;
 struct ssl_ctx_st;
 
 /*
@@ -18,6 +21,19 @@ struct ssl_ctx_st;
  * are not valid yet, or end in under 21 days; tells the days left.
  */
 int certificates_load(const struct config *config, struct ssl_ctx_st **ctxp);
+
+/*
+ * Makes the nonce of one connection, which its CertificateRequest will hold. In
+ * the monitor, before the session is forked. NULL is allowed.
+ */
+void certificates_freshen(struct ssl_ctx_st *ctx);
+
+/*
+ * What a claim of a client's certificate is held against: that nonce, our
+ * certificates, and tls.client_ca; all of the context. False: there is no
+ * tls.client_ca, so no claim is worth anything. ctx may be NULL.
+ */
+bool certificates_terms(struct ssl_ctx_st *ctx, struct session_claim *claim);
 
 /* NULL is allowed. */
 void certificates_free(struct ssl_ctx_st *ctx);

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "certificates.h"
 #include "clock.h"
 #include "log.h"
 #include "pages.h"
@@ -91,6 +92,7 @@ start(struct monitor *monitor, const struct monitor_setup *setup)
 	monitor->started = clock_now();
 	monitor->phase = PHASE_LOGIN;
 	snprintf(monitor->sid, sizeof(monitor->sid), "%08x", (unsigned)chance());
+	certificates_freshen(setup->tls);
 	if (setup->apop)
 		make_stamp(monitor->stamp, sizeof(monitor->stamp), setup->config);
 	title_set("monitor");
@@ -332,6 +334,7 @@ monitor_run(const struct monitor_setup *setup)
 	if (monitor_pending(monitor))
 		(void)recover(monitor);
 	monitor_let_go(monitor);
+	free(monitor->handshake);
 	munmap(monitor, sizeof(*monitor));
 	return 0;
 }

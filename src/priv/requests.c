@@ -291,6 +291,12 @@ answer_login(struct monitor *monitor, const union ipc_message *message)
 	end_login(monitor, received, result, &verdict);
 }
 
+static void
+answer_handshake(struct monitor *monitor, const union ipc_message *message)
+{
+	attempt_take_handshake(monitor, &message->handshake);
+}
+
 /* SCRAM's first step: a challenge for any name, known or not. */
 static void
 answer_scram(struct monitor *monitor, const union ipc_message *message)
@@ -415,6 +421,7 @@ static const struct request {
 	void (*answer)(struct monitor *, const union ipc_message *);
 } requests[] = {
     {IPC_PROXY,     PHASE_LOGIN,                              answer_proxy    },
+    {IPC_HANDSHAKE, PHASE_LOGIN,                              answer_handshake},
     {IPC_LOGIN,     PHASE_LOGIN,                              answer_login    },
     {IPC_SCRAM,     PHASE_LOGIN,                              answer_scram    },
     {IPC_PROOF,     PHASE_LOGIN,                              answer_proof    },

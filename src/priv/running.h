@@ -40,10 +40,12 @@ struct monitor {
 	uint32_t tls;       /* version on the wire, as the session says; 0: none */
 	uint32_t mech;      /* of the last login */
 	struct ipc_challenge challenge; /* waits for its proof; type 0: none */
-	char user[IPC_NAME_MAX];        /* of the last login */
-	enum md_error recovery;         /* how the recovery child says it went */
-	bool opened;                    /* opening is to be closed */
-	struct opening opening;         /* last: see there */
+	unsigned char *handshake;       /* as the session tells it; or NULL */
+	size_t handshake_length;
+	char user[IPC_NAME_MAX]; /* of the last login */
+	enum md_error recovery;  /* how the recovery child says it went */
+	bool opened;             /* opening is to be closed */
+	struct opening opening;  /* last: see there */
 };
 
 enum wake { WAKE_READY, WAKE_LATE, WAKE_STOP };

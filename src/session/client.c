@@ -82,12 +82,26 @@ note_handshake(struct client *client)
 	link_note(&client->link, IPC_NOTE_HANDSHAKE, word);
 }
 
+/* What shows that the client has its certificate; only the monitor believes it. */
+static void
+hand_over(struct client *client)
+{
+	struct tls *tls = client->stream.channel.tls;
+	size_t length;
+	const unsigned char *octets = tls_transcript(tls, &length);
+
+	client->certified = octets != NULL &&
+	                    link_handshake(&client->link, octets, length);
+	tls_forget_transcript(tls);
+}
+
 bool
 client_start_tls(struct client *client)
 {
 	if (stream_start_tls(&client->stream, client->setup->tls,
 	        client->setup->config->session.tls_timeout_ms)) {
 		client->link.tls = tls_version(client->stream.channel.tls);
+		hand_over(client);
 		return true;
 	}
 	note_handshake(client);

@@ -36,9 +36,10 @@ struct client {
 	const struct language *language; /* of human texts: RFC 6856 section 3 */
 	bool local;                      /* the client is on this machine */
 	bool utf8;                       /* UTF8 was given */
-	char user[IPC_NAME_MAX];         /* of USER; empty without one */
-	unsigned failures;               /* failed logins */
-	struct sasl *sasl;               /* AUTH has begun; else NULL */
+	bool certified;          /* the monitor can look at its certificate */
+	char user[IPC_NAME_MAX]; /* of USER; empty without one */
+	unsigned failures;       /* failed logins */
+	struct sasl *sasl;       /* AUTH has begun; else NULL */
 	unsigned long_lines;
 	struct maildrop *maildrop;    /* in TRANSACTION; else NULL */
 	struct md_fds fds;            /* ours, -1 where none */

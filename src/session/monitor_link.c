@@ -103,6 +103,23 @@ link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
 }
 
 bool
+link_handshake(struct monitor_link *link, const unsigned char *octets,
+    size_t length)
+{
+	struct ipc_handshake piece = {.type = IPC_HANDSHAKE};
+	bool sent = true;
+
+	for (size_t at = 0; sent && at < length; at += piece.length) {
+		piece.length = IPC_PIECE_SIZE;
+		if (length - at < IPC_PIECE_SIZE)
+			piece.length = (uint32_t)(length - at);
+		memcpy(piece.octets, octets + at, piece.length);
+		sent = ipc_send(link->fd, &piece, sizeof(piece), NULL, 0) == 0;
+	}
+	return sent;
+}
+
+bool
 link_scram(struct monitor_link *link, enum ipc_mech mech, const char *user,
     struct ipc_challenge *challenge)
 {

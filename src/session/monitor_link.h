@@ -33,6 +33,10 @@ bool link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
  */
 bool link_proxy(struct monitor_link *link, const unsigned char *address);
 
+/* Hands over what shows that the client has its certificate. False as above. */
+bool link_handshake(struct monitor_link *link, const unsigned char *octets,
+    size_t length);
+
 /* SCRAM's first step. False as above. */
 bool link_scram(struct monitor_link *link, enum ipc_mech mech, const char *user,
     struct ipc_challenge *challenge);

@@ -1,6 +1,8 @@
 /*
- * EXTERNAL (RFC 4422 appendix A): the name is in the client's certificate,
- * which TLS has verified against tls.client_ca. Runs sandboxed.
+ * EXTERNAL (RFC 4422 appendix A): the name is in the client's certificate. Runs
+ * sandboxed. What TLS has verified here decides what is offered and which name
+ * is asked for; whether it is true is found out on the monitor's side, from the
+ * handshake that was handed over.
  */
 #include <string.h>
 
@@ -13,7 +15,7 @@ external_possible(const struct client *client)
 {
 	char name[IPC_NAME_MAX];
 
-	return client->stream.channel.tls != NULL &&
+	return client->certified &&
 	       tls_client_name(client->stream.channel.tls, 0, name, sizeof(name));
 }
 

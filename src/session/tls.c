@@ -7,9 +7,11 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "certificate_name.h"
+#include "transcript.h"
 
 /*
  * Messages of TLS's own that a client may send one after the other without
@@ -20,13 +22,17 @@
 
 struct tls {
 	SSL *ssl;
-	unsigned idle;     /* such messages, since data came */
+	unsigned idle;                /* such messages, since data came */
+	struct transcript transcript; /* of the handshake */
 	const char *fault; /* why it failed, of OpenSSL's table; or NULL */
 };
 
-/* Counts what the client makes us do: keys to change, renegotiation refused. */
+/*
+ * Records the handshake; counts what the client makes us do: keys to change,
+ * renegotiation refused.
+ */
 static void
-count_message(int written, int version, int type, const void *data, size_t length,
+see_message(int written, int version, int type, const void *data, size_t length,
     SSL *ssl, void *ctx)
 {
 	const unsigned char *octets = data;
@@ -36,6 +42,8 @@ count_message(int written, int version, int type, const void *data, size_t lengt
 	(void)ssl;
 	if (length == 0)
 		return;
+	if (type == SSL3_RT_HANDSHAKE)
+		transcript_add(&tls->transcript, !written, data, length);
 	if ((!written && type == SSL3_RT_HANDSHAKE) ||
 	    (written && type == SSL3_RT_ALERT && octets[0] == SSL3_AL_WARNING))
 		tls->idle++;
@@ -55,7 +63,9 @@ tls_new(struct ssl_ctx_st *ctx, int fd)
 		return NULL;
 	}
 	SSL_set_accept_state(tls->ssl);
-	SSL_set_msg_callback(tls->ssl, count_message);
+	/* without client certificates there is nothing to show */
+	tls->transcript.done = SSL_get_verify_mode(tls->ssl) == SSL_VERIFY_NONE;
+	SSL_set_msg_callback(tls->ssl, see_message);
 	SSL_set_msg_callback_arg(tls->ssl, tls);
 	/* to be asked after each such message, and not to go on by itself */
 	SSL_clear_mode(tls->ssl, SSL_MODE_AUTO_RETRY);
@@ -70,6 +80,7 @@ tls_end(struct tls *tls)
 	if (SSL_is_init_finished(tls->ssl))
 		(void)SSL_shutdown(tls->ssl);
 	SSL_free(tls->ssl);
+	transcript_forget(&tls->transcript);
 	free(tls);
 }
 
@@ -220,67 +231,28 @@ tls_has_binding(const struct tls *tls)
 	return false;
 }
 
-/* In UTF-8, without a NUL inside; false: it does not fit, or is no text. */
-static bool
-copy_string(const ASN1_STRING *string, char *dst, size_t size)
-{
-	unsigned char *text = NULL;
-	int length = ASN1_STRING_to_UTF8(&text, string);
-	bool fits = length > 0 && (size_t)length < size &&
-	            memchr(text, '\0', (size_t)length) == NULL;
-
-	if (fits) {
-		memcpy(dst, text, (size_t)length);
-		dst[length] = '\0';
-	}
-	OPENSSL_free(text);
-	return fits;
-}
-
-static bool
-common_name(const X509 *certificate, char *name, size_t size)
-{
-	const X509_NAME *subject = X509_get_subject_name(certificate);
-	int place = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-
-	return place >= 0 &&
-	       X509_NAME_get_index_by_NID(subject, NID_commonName, place) < 0 &&
-	       copy_string(X509_NAME_ENTRY_get_data(
-	                       X509_NAME_get_entry(subject, place)),
-	           name, size);
-}
-
-/* *countp: how many addresses there are. */
-static bool
-address(const X509 *certificate, unsigned number, unsigned *countp, char *name,
-    size_t size)
-{
-	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name,
-	    NULL, NULL);
-	bool found = false;
-
-	*countp = 0;
-	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		const GENERAL_NAME *one = sk_GENERAL_NAME_value(names, i);
-
-		if (one->type == GEN_EMAIL && (*countp)++ == number)
-			found = copy_string(one->d.rfc822Name, name, size);
-	}
-	GENERAL_NAMES_free(names);
-	return found;
-}
-
 bool
 tls_client_name(const struct tls *tls, unsigned number, char *name, size_t size)
 {
 	const X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
-	unsigned count;
-	bool found;
 
-	if (certificate == NULL || SSL_get_verify_result(tls->ssl) != X509_V_OK)
-		return false;
-	found = address(certificate, number, &count, name, size) ||
-	        (count == 0 && number == 0 && common_name(certificate, name, size));
-	ERR_clear_error();
-	return found;
+	return certificate != NULL &&
+	       SSL_get_verify_result(tls->ssl) == X509_V_OK &&
+	       certificate_name(certificate, number, name, size);
+}
+
+const unsigned char *
+tls_transcript(const struct tls *tls, size_t *lengthp)
+{
+	if (SSL_version(tls->ssl) != TLS1_3_VERSION ||
+	    !transcript_whole(&tls->transcript))
+		return NULL;
+	*lengthp = tls->transcript.length;
+	return tls->transcript.octets;
+}
+
+void
+tls_forget_transcript(struct tls *tls)
+{
+	transcript_forget(&tls->transcript);
 }

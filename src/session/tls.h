@@ -51,6 +51,14 @@ bool tls_has_binding(const struct tls *tls);
 bool tls_client_name(const struct tls *tls, unsigned number, char *name,
     size_t size);
 
+/*
+ * The handshake up to the client's CertificateVerify, until it is forgotten.
+ * NULL: not TLS 1.3, no certificate of the client's, or too long for the
+ * monitor. *lengthp is set otherwise.
+ */
+const unsigned char *tls_transcript(const struct tls *tls, size_t *lengthp);
+void tls_forget_transcript(struct tls *tls);
+
 /* Why TLS failed, in OpenSSL's words; NULL: not for a reason of TLS. Static. */
 const char *tls_fault(const struct tls *tls);
 

@@ -56,6 +56,16 @@ link_login(struct monitor_link *link, enum ipc_mech mech, const char *user,
 }
 
 bool
+link_handshake(struct monitor_link *link, const unsigned char *octets,
+    size_t length)
+{
+	(void)link;
+	(void)octets;
+	(void)length;
+	return false;
+}
+
+bool
 link_scram(struct monitor_link *link, enum ipc_mech mech, const char *user,
     struct ipc_challenge *challenge)
 {

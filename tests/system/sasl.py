@@ -25,11 +25,13 @@ def plain(name, password, authzid=""):
 
 
 class SaslCase(harness.TestCase):
-    def serve(self, users=None, pairs=None, **options):
+    def serve(self, users=None, **settings):
+        """A daemon with mail for its users; section__key are options."""
         users = users or {"mrose": "{PLAIN}secret"}
-        options.setdefault("auth__max_attempts", 100)
-        server = self.daemon(users=users, **({"pairs": pairs} if pairs else {}), options={
-            key.replace("__", "."): value for key, value in options.items()})
+        settings.setdefault("auth__max_attempts", 100)
+        options = {key.replace("__", "."): value for key, value in settings.items() if "__" in key}
+        server = self.daemon(users=users, options=options, **{
+            key: value for key, value in settings.items() if "__" not in key})
         for name in users:
             server.put(MAIL, name)
         return server

@@ -2,6 +2,7 @@
 refused.
 """
 import ssl
+import subprocess
 
 import harness
 import scram
@@ -234,22 +235,67 @@ class External(SecureCase):
     def test_by_address(self):
         server = self.trusted()
         certificate = self.pair("address", emails=("mrose@example.org", "mrose"), common="dewey")
-        for version in (V12, V13):
-            for stls in (False, True):
-                for authzid in ("", "mrose@example.org"):
-                    client = self.connect(server, version, stls, certificate)
-                    self.assertIn("EXTERNAL", self.offered(client))
-                    client.ok("AUTH EXTERNAL " + (b64(authzid) or "="))
-                    self.assertEqual(client.stat(), (2, 320))
-                    client.quit()
+        for stls in (False, True):
+            for authzid in ("", "mrose@example.org"):
+                client = self.connect(server, V13, stls, certificate)
+                self.assertIn("EXTERNAL", self.offered(client))
+                client.ok("AUTH EXTERNAL " + (b64(authzid) or "="))
+                self.assertEqual(client.stat(), (2, 320))
+                client.quit()
         client = self.connect(server, client=certificate)
         self.assertEqual(self.prompted(client, "AUTH EXTERNAL"), b"")
         client.ok("")
-        server.wait_log("user=mrose@example.org .*auth=EXTERNAL login=ok", count=9)
+        server.wait_log("user=mrose@example.org .*auth=EXTERNAL login=ok", count=5)
         # another of its names, if it is asked for
         client = self.connect(server, client=certificate)
         client.ok("AUTH EXTERNAL " + b64("mrose"))
         server.wait_log("user=mrose .*auth=EXTERNAL login=ok")
+
+    @harness.needs_root
+    def test_as_root(self):
+        server = self.trusted(privileged=True)
+        client = self.connect(server, client=self.pair("mrose"))
+        client.ok("AUTH EXTERNAL =")
+        self.assertEqual(client.stat(), (2, 320))
+
+    def test_in_inetd_mode(self):
+        server = self.trusted(mode="inetd")
+        self.connect(server, stls=True, client=self.pair("mrose")).ok("AUTH EXTERNAL =")
+
+    def test_kinds_of_keys(self):
+        server = self.trusted()
+        for kind in ("rsa", "ec", "ed25519"):
+            client = self.connect(server, client=self.pair(kind, kind=kind, common="mrose"))
+            client.ok("AUTH EXTERNAL =")
+            client.quit()
+
+    def test_second_certificate(self):
+        server = self.trusted(pairs=[secure.server_pair(),
+                                     secure.pair("other", names=("mail.example.org",))])
+        context = secure.trusting(client=self.pair("mrose"))
+        with server.tls_client(context, name="mail.example.org") as client:
+            client.ok("AUTH EXTERNAL =")
+
+    def test_openssl(self):
+        server = self.trusted()
+        commands = "AUTH EXTERNAL =\r\nSTAT\r\nQUIT\r\n"
+        for port, more in ((server.tls_port, ()), (server.port, ("-starttls", "pop3"))):
+            certificate, key = self.pair("mrose")
+            done = subprocess.run(
+                ["openssl", "s_client", "-quiet", "-tls1_3", "-connect", f"127.0.0.1:{port}", *more,
+                 "-cert", certificate, "-key", key, "-CAfile", secure.trusting_ca_file()],
+                input=commands, text=True, capture_output=True, timeout=20, check=False)
+            self.assertIn("+OK 2 320", done.stdout, done.stderr)
+
+    def test_several_attempts(self):
+        """The handshake is shown once, and stays for every attempt."""
+        server = self.trusted(maildrop__lock_wait="0s")
+        first = self.connect(server, client=self.pair("mrose"))
+        first.ok("AUTH EXTERNAL =")
+        second = self.connect(server, client=self.pair("mrose"))
+        second.err("AUTH EXTERNAL =", "[IN-USE]")
+        first.quit()
+        second.ok("AUTH EXTERNAL =")
 
     def test_by_common_name(self):
         server = self.trusted()
@@ -288,8 +334,13 @@ class External(SecureCase):
             self.assertNotIn("EXTERNAL", self.offered(client))
             client.err("AUTH EXTERNAL =")
             client.login("mrose")
-        with self.trusted().client() as client:
+        server = self.trusted()
+        with server.client() as client:
             client.err("AUTH EXTERNAL " + b64("mrose"))
+        client = self.connect(server, V12, client=mrose)  # nothing fresh to sign there
+        self.assertNotIn("EXTERNAL", self.offered(client))
+        client.err("AUTH EXTERNAL =")
+        client.login("mrose")
 
     def test_certificates_that_are_not_believed(self):
         server = self.trusted()

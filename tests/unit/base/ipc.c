@@ -272,6 +272,24 @@ test_strings_must_end(void **state)
 	assert_true(ipc_valid(&message, sizeof(message.login_reply)));
 }
 
+static void
+test_length_of_a_piece(void **state)
+{
+	static const uint32_t lengths[] = {0, 1, IPC_PIECE_SIZE, IPC_PIECE_SIZE + 1,
+	    IPC_HANDSHAKE_MAX, UINT32_MAX};
+	union ipc_message message = {.type = IPC_HANDSHAKE};
+	const size_t size = sizeof(message.handshake);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		message.handshake.length = lengths[i];
+		assert_int_equal(ipc_valid(&message, size) != 0,
+		    lengths[i] >= 1 && lengths[i] <= IPC_PIECE_SIZE);
+		assert_false(ipc_valid(&message, size - 1));
+		assert_false(ipc_valid(&message, size + 1));
+	}
+}
+
 #define ON_PAIR(test) cmocka_unit_test_setup_teardown(test, open_pair, close_pair)
 
 int
@@ -289,6 +307,7 @@ main(void)
 	    cmocka_unit_test(test_valid_sizes),
 	    cmocka_unit_test(test_unknown_types),
 	    cmocka_unit_test(test_strings_must_end),
+	    cmocka_unit_test(test_length_of_a_piece),
 	};
 
 	return cmocka_run_group_tests_name("ipc", tests, NULL, NULL);
