@@ -15,6 +15,7 @@
 
 #include "log.h"
 #include "session.h"
+#include "title.h"
 
 /* A sanitizer's report needs somewhere to go. */
 #ifdef POPLAR_SANITIZED
@@ -41,6 +42,7 @@ become_proof(const struct session_claim *claim)
 			_exit(EXIT_FAILURE);
 	}
 	closefrom(STDERR_FILENO + 1);
+	title_set("proof");
 	session_prove(claim);
 }
 
