@@ -21,6 +21,7 @@ static const struct {
     [AUTH_UNKNOWN] = {"unknown",  ""           },
     [AUTH_LOCKED] = {"locked",   ""           },
     [AUTH_MECHANISM] = {"password", "mechanism"  },
+    [AUTH_UNANSWERED] = {"password", "unanswered" },
     [AUTH_BINDING] = {"password", "binding"    },
     [AUTH_CERTIFICATE] = {"password", "certificate"},
     [AUTH_UID] = {"locked",   "uid"        },

@@ -23,11 +23,12 @@ struct session_claim;
 
 enum auth_result {
 	AUTH_OK = 0,
-	AUTH_PASSWORD,  /* wrong password or digest */
-	AUTH_UNKNOWN,   /* no such user */
-	AUTH_LOCKED,    /* locked, or expired */
-	AUTH_MECHANISM, /* APOP user with PASS, or the other way round */
-	AUTH_BINDING,   /* SCRAM: nonce or channel binding of another connection */
+	AUTH_PASSWORD,   /* wrong password or digest */
+	AUTH_UNKNOWN,    /* no such user */
+	AUTH_LOCKED,     /* locked, or expired */
+	AUTH_MECHANISM,  /* APOP user with PASS, or the other way round */
+	AUTH_UNANSWERED, /* SCRAM: another attempt came instead of a proof */
+	AUTH_BINDING,    /* SCRAM: nonce or channel binding of another connection */
 	AUTH_CERTIFICATE, /* EXTERNAL: the session could not prove its claim */
 	AUTH_UID,         /* uid 0, below first_uid, or not ours without root */
 	AUTH_TROUBLE,     /* a back end failed: [SYS/TEMP] */

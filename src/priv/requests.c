@@ -254,14 +254,34 @@ answer_proxy(struct monitor *monitor, const union ipc_message *message)
 	send_plain(monitor, IPC_PROXY_REPLY, !admitted, NULL, 0);
 }
 
+/*
+ * A challenge that is not answered costs as much as one that is answered wrong,
+ * and counts like that.
+ */
+static bool
+drop_challenge(struct monitor *monitor)
+{
+	if (monitor->challenge.type == 0)
+		return false;
+	monitor->challenge.type = 0;
+	monitor->failures++;
+	report_refusal(monitor, auth_result_name(AUTH_UNANSWERED),
+	    auth_result_detail(AUTH_UNANSWERED), false);
+	return true;
+}
+
 /* Whether one more attempt may be made; notes who tries. */
 static bool
 begin_login(struct monitor *monitor, const struct ipc_login *login)
 {
+	/* its failure_delay comes before the next attempt */
+	if (drop_challenge(monitor))
+		await_instant(monitor,
+		    monitor->challenged +
+		        monitor->setup->config->auth.failure_delay_ms);
 	strlcpy(monitor->user, login->user, sizeof(monitor->user));
 	monitor->mech = login->mech;
 	monitor->tls = login->tls;
-	monitor->challenge.type = 0;
 	set_phase(monitor, PHASE_LOGIN, ROW_LOGIN);
 	return ++monitor->attempts <= ATTEMPTS_MAX &&
 	       monitor->failures < monitor->setup->config->auth.max_attempts;
@@ -304,9 +324,10 @@ answer_scram(struct monitor *monitor, const union ipc_message *message)
 	struct ipc_challenge challenge = {.type = IPC_CHALLENGE};
 
 	if (begin_login(monitor, &message->login) &&
-	    attempt_challenge(monitor, &challenge))
+	    attempt_challenge(monitor, &challenge)) {
 		monitor->challenge = challenge;
-	else
+		monitor->challenged = clock_now();
+	} else
 		report_refusal(monitor, auth_result_name(AUTH_TROUBLE), "", false);
 	set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
 	(void)ipc_send(monitor->pair, &challenge, sizeof(challenge), NULL, 0);
@@ -406,6 +427,7 @@ answer_note(struct monitor *monitor, const union ipc_message *message)
 static void
 answer_end(struct monitor *monitor, const union ipc_message *message)
 {
+	(void)drop_challenge(monitor);
 	report_end(monitor, &message->end);
 	if (!monitor_pending(monitor))
 		monitor_let_go(monitor);

@@ -40,6 +40,7 @@ struct monitor {
 	uint32_t tls;       /* version on the wire, as the session says; 0: none */
 	uint32_t mech;      /* of the last login */
 	struct ipc_challenge challenge; /* waits for its proof; type 0: none */
+	uint64_t challenged;            /* when, by clock_now() */
 	unsigned char *handshake;       /* as the session tells it; or NULL */
 	size_t handshake_length;
 	char user[IPC_NAME_MAX]; /* of the last login */

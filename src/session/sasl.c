@@ -23,12 +23,14 @@ sasl_cancel(struct client *client)
 enum verdict
 sasl_refuse(struct client *client, const char *text)
 {
+	bool challenged = client->sasl != NULL && client->sasl->challenged;
+
 	sasl_cancel(client);
 	client_refuse(client, text);
-	if (client->state != AUTHORIZATION || client->fds.index == -1)
-		return GO_ON;
 	/* SCRAM's proof was right, its end was not: the maildrop is ours */
-	return client_end(client, IPC_END_ERROR, CLOSE);
+	if (client->state == AUTHORIZATION && client->fds.index != -1)
+		return client_end(client, IPC_END_ERROR, CLOSE);
+	return challenged ? client_failed(client) : GO_ON;
 }
 
 /* The longest is SCRAM's first: a nonce as long as a message may be. */

@@ -26,6 +26,7 @@ struct sasl_scram {
 struct sasl {
 	enum ipc_mech mech;
 	SASL_STEP((*next));
+	bool challenged; /* the monitor waits for the end, or counts a failure */
 	bool binding_offered; /* SCRAM-SHA-256-PLUS would be accepted now */
 	char name[IPC_NAME_MAX];
 	struct sasl_scram scram;
@@ -44,7 +45,11 @@ void sasl_cancel(struct client *client);
 enum verdict sasl_challenge(struct client *client, const char *text,
     SASL_STEP((*next)));
 
-/* The attempt ends with "-ERR text", and the session too if it holds a maildrop. */
+/*
+ * The attempt ends with "-ERR text"; the session too if it holds a maildrop, or
+ * if this was the last failure of auth.max_attempts: a challenge of SCRAM that
+ * is not answered is one.
+ */
 enum verdict sasl_refuse(struct client *client, const char *text);
 
 /* The refusal of an authzid that is not the name. */

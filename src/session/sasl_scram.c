@@ -291,5 +291,6 @@ SASL_STEP(scram_start)
 		sasl_refuse(client, "[SYS/TEMP] mail is out of reach, try later");
 		return client_failed(client);
 	}
+	client->sasl->challenged = true;
 	return send_challenge(client, &challenge);
 }

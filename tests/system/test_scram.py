@@ -5,6 +5,7 @@ import base64
 import hashlib
 import re
 import secrets
+import time
 
 import harness
 import scram
@@ -249,13 +250,36 @@ class Scram(SaslCase):
                 client.err(b64(exchange.final()), "[AUTH]")
             client.expect_closed()
 
-    def test_attempts_that_are_cancelled_end_too(self):
-        server = self.serve(self.USERS)
+    def test_challenges_without_answer_are_failures(self):
+        """They count, and the delay of each comes before the next attempt."""
+        server = self.serve(self.USERS, auth__max_attempts=4, auth__failure_delay="400ms")
         with server.client() as client:
-            for _ in range(100):
+            start = time.monotonic()
+            for number, answer in enumerate(("*", "no base64", b64("c=biws"))):
+                self.begin(client, scram.Exchange())
+                self.assertGreaterEqual(time.monotonic() - start, 0.4 * number)
+                client.err(answer)
+            # a password waits too, and is right
+            client.login("mrose", "secret")
+            self.assertGreaterEqual(time.monotonic() - start, 1.2)
+        server.wait_log('auth=SCRAM-SHA-256 login=fail reason=password detail="unanswered" user=mrose$',
+                        count=3)
+        with server.client() as client:
+            for _ in range(4):
                 self.begin(client, scram.Exchange())
                 client.err("*")
-            client.err("AUTH SCRAM-SHA-256 " + b64(scram.Exchange().first()))
+            client.expect_closed()
+        server.wait_log('detail="unanswered"', count=7)
+
+    def test_who_is_slow_to_give_up_does_not_wait_again(self):
+        server = self.serve(self.USERS, auth__failure_delay="400ms")
+        with server.client() as client:
+            self.begin(client, scram.Exchange())
+            time.sleep(0.5)
+            client.err("*")
+            start = time.monotonic()
+            client.login("mrose", "secret")
+            self.assertLess(time.monotonic() - start, 0.35)
 
     def test_one_step_does_for_another_name(self):
         # the challenge of one name, the proof of another

@@ -150,6 +150,7 @@ test_first_asks(void **state)
 	char text[256];
 
 	(void)state;
+	d->config.auth.max_attempts = 100;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		answers_challenge(d, 4096);
 		say64(d, "AUTH SCRAM-SHA-256 ", rows[i].first,
@@ -162,12 +163,13 @@ test_first_asks(void **state)
 		assert_string_equal(message.login.secret, "");
 		say(d, OCTETS("*"));
 		assert_refused_here(d, "authentication cancelled");
+		assert_int_equal(d->client.failures, i + 1);
 	}
 	/* the monitor has none to give */
 	answers_challenge(d, 0);
 	say64(d, "AUTH SCRAM-SHA-256 ", OCTETS(FIRST));
 	assert_refused(d, "[SYS/TEMP]");
-	assert_int_equal(d->client.failures, 1);
+	assert_int_equal(d->client.failures, COUNT(rows) + 1);
 	answers_login(d, IPC_RESULT_DENIED);
 	say64(d, "AUTH SCRAM-SHA-256 ", OCTETS(FIRST));
 	assert_int_equal(d->verdict, DROP);
@@ -219,10 +221,12 @@ test_final_malformed(void **state)
 	const char *text;
 
 	(void)state;
+	d->config.auth.max_attempts = 100;
 	for (size_t i = 0; i < COUNT(bad_final); i++) {
 		begin(d, "SCRAM-SHA-256", FIRST);
 		say64(d, "", bad_final[i].octets, bad_final[i].length);
 		assert_refused_here(d, MALFORMED);
+		assert_int_equal(d->client.failures, i + 1);
 	}
 	/* a final message out of its turn */
 	say64(d, "AUTH SCRAM-SHA-256 ", OCTETS(FINAL ",p=" PROOF));
