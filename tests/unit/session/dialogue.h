@@ -80,6 +80,7 @@ dialogue_begin(const char *mechanisms)
 	d->config.auth.mechanisms = strdup(mechanisms);
 	d->config.auth.cleartext = CLEARTEXT_ALWAYS;
 	d->config.auth.max_attempts = 3;
+	d->config.session.expire = strdup("never");
 	d->setup.config = &d->config;
 	d->client.setup = &d->setup;
 	d->client.state = AUTHORIZATION;
@@ -104,6 +105,7 @@ dialogue_end(struct dialogue *d)
 	close(d->client.link.fd);
 	munmap(d->client.stream.outbuf, STREAM_OUT_SIZE);
 	free(d->config.auth.mechanisms);
+	free(d->config.session.expire);
 	free(d);
 }
 

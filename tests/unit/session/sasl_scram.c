@@ -270,37 +270,39 @@ test_final_foreign(void **state)
 	dialogue_end(d);
 }
 
+#define CHALLENGE "r=abc" SERVER ",s=" SALT ",i=4096"
+
+/* clang-format off */
+static const struct {
+	const char *first, *final, *message;
+} good[] = {
+    {FIRST, FINAL,
+        "n=mrose,r=abc," CHALLENGE "," FINAL},
+    {"n,,n=a=2Cb,r=abc,x=1", FINAL ",y=2=,Z=3",
+        "n=a=2Cb,r=abc,x=1," CHALLENGE "," FINAL ",y=2=,Z=3"},
+    {"y,,n=mrose,r=abc", "c=eSws,r=abc" SERVER,
+        "n=mrose,r=abc," CHALLENGE ",c=eSws,r=abc" SERVER},
+    {"n,a=mrose,n=mrose,r=abc", "c=bixhPW1yb3NlLA==,r=abc" SERVER,
+        "n=mrose,r=abc," CHALLENGE ",c=bixhPW1yb3NlLA==,r=abc" SERVER},
+};
+/* clang-format on */
+
 /* The AuthMessage is the three messages, each as it came. */
 static void
 test_final_asks(void **state)
 {
-	static const struct {
-		const char *first, *final, *message;
-	} rows[] = {
-	    {FIRST,	             FINAL,
-             "n=mrose,r=abc,r=abc" SERVER ",s=" SALT ",i=4096," FINAL},
-	    {"n,,n=a=2Cb,r=abc,x=1",    FINAL ",y=2=,Z=3",
-             "n=a=2Cb,r=abc,x=1,r=abc" SERVER ",s=" SALT ",i=4096," FINAL
-	        ",y=2=,Z=3"	                                  },
-	    {"y,,n=mrose,r=abc",        "c=eSws,r=abc" SERVER,
-             "n=mrose,r=abc,r=abc" SERVER ",s=" SALT
-	        ",i=4096,c=eSws,r=abc" SERVER                        },
-	    {"n,a=mrose,n=mrose,r=abc", "c=bixhPW1yb3NlLA==,r=abc" SERVER,
-             "n=mrose,r=abc,r=abc" SERVER ",s=" SALT
-	        ",i=4096,c=bixhPW1yb3NlLA==,r=abc" SERVER            },
-	};
 	struct dialogue *d = dialogue_begin("SCRAM-SHA-256");
 	char text[512];
 
 	(void)state;
 	d->config.auth.max_attempts = 100;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		begin(d, "SCRAM-SHA-256", rows[i].first);
+	for (size_t i = 0; i < COUNT(good); i++) {
+		begin(d, "SCRAM-SHA-256", good[i].first);
 		answers_login(d, IPC_RESULT_DENIED);
-		snprintf(text, sizeof(text), "%s,p=" PROOF, rows[i].final);
+		snprintf(text, sizeof(text), "%s,p=" PROOF, good[i].final);
 		say64(d, "", text, strlen(text));
 		assert_refused(d, "[AUTH] login failed");
-		assert_proof(d, false, rows[i].message);
+		assert_proof(d, false, good[i].message);
 	}
 	dialogue_end(d);
 }
