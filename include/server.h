@@ -26,6 +26,9 @@ int listener_run(struct config *config, const struct sandbox *sandbox,
 /* One session on descriptor 0 (and 1 where that is no socket); tls: at once. Exit code. */
 int inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls);
 
+/* Tells the client of inetd_run() that nothing can be served; not under TLS. */
+void inetd_refuse(bool tls);
+
 /*
  * Finishes all interrupted UPDATEs, two at a time, and returns: EX_OK, or
  * EX_TEMPFAIL if some must be tried again (each is logged).

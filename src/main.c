@@ -101,6 +101,8 @@ parse(int argc, char **argv, struct arguments *arguments)
 	}
 	if (optind != argc || (arguments->tls && !arguments->inetd))
 		usage();
+	if (arguments->inetd && fcntl(STDIN_FILENO, F_GETFD) == -1)
+		errx(EX_USAGE, "-i: descriptor 0 is closed");
 }
 
 /* Descriptors 0 to 2 open, nothing else but systemd's sockets. */
@@ -229,19 +231,31 @@ check(const struct config *config)
 	return EX_OK;
 }
 
+/* What no mode can do without. Returns an exit code. */
+static int
+prepare(const struct config *config, struct sandbox *sandbox)
+{
+	if (find_user(config, sandbox) == -1)
+		return EX_NOUSER;
+	return sandbox_prepare(config, sandbox) == -1 ? EX_UNAVAILABLE : EX_OK;
+}
+
 static int
 run(struct config *config, const struct arguments *arguments)
 {
 	struct sandbox sandbox = {0};
 	char root[PATH_MAX];
+	int code;
 
 	early_log(config, arguments);
 	server_root(config, root, sizeof(root));
 	sandbox.root = root;
-	if (find_user(config, &sandbox) == -1)
-		return EX_NOUSER;
-	if (sandbox_prepare(config, &sandbox) == -1)
-		return EX_UNAVAILABLE;
+	code = prepare(config, &sandbox);
+	if (code != EX_OK) {
+		if (arguments->inetd)
+			inetd_refuse(arguments->tls);
+		return code;
+	}
 	if (arguments->recover)
 		return recover_run(config, &sandbox);
 	if (arguments->inetd)
@@ -249,12 +263,9 @@ run(struct config *config, const struct arguments *arguments)
 	return listener_run(config, &sandbox, &arguments->server);
 }
 
-/* Tells the log what is wrong, and the client only that something is. */
 static void
 tell_log(char *faults)
 {
-	static const char refusal[] =
-	    "-ERR [SYS/TEMP] this server is not ready\r\n";
 	const char *line;
 
 	log_open(LOG_TO_SYSLOG, LOG_INFO_LEVEL);
@@ -262,15 +273,16 @@ tell_log(char *faults)
 		if (*line != '\0')
 			log_error("%s", line);
 	}
-	if (write(STDIN_FILENO, refusal, sizeof(refusal) - 1) == -1)
-		log_error("client: %s", strerror(errno));
 }
 
-/* Reads the configuration; faults go to standard error unless a client is there. */
+/*
+ * Reads the configuration. Faults go to standard error, or to the log where
+ * that is the client, who hears only that something is wrong.
+ */
 static int
 load(const struct arguments *arguments, struct config **configp)
 {
-	const bool to_log = client_on_stderr();
+	const bool to_log = arguments->inetd && client_on_stderr();
 	char *faults = NULL;
 	size_t size;
 	FILE *errors = to_log ? open_memstream(&faults, &size) : stderr;
@@ -287,6 +299,8 @@ load(const struct arguments *arguments, struct config **configp)
 			tell_log(faults);
 		free(faults);
 	}
+	if (count != 0 && arguments->inetd && !arguments->check)
+		inetd_refuse(arguments->tls);
 	return count;
 }
 

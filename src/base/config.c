@@ -27,11 +27,13 @@ struct load {
 	struct config *config;
 	FILE *errors;
 	int count;
-	const char *file;    /* NULL while the overrides are read */
+	const char *path;    /* of the file */
+	const char *file;    /* the same; NULL while the overrides are read */
 	size_t line;         /* 0: the file as a whole */
 	const char *section; /* the table's own word; NULL: none, or unknown */
 	bool in_unknown;     /* its keys were told with it */
 	size_t lines[CONFIG_ROWS_MAX]; /* where each key was set; 0: nowhere */
+	bool overridden[CONFIG_ROWS_MAX];
 };
 
 static void __attribute__((format(printf, 2, 3)))
@@ -341,8 +343,10 @@ take_override(struct load *load, const char *item)
 	row = find_row(trim(copy), key);
 	if (row == NULL)
 		complain_unknown(load, trim(copy), key);
-	else
+	else {
+		load->overridden[row - config_rows] = true;
 		set(load, row, trim(equals + 1));
+	}
 out:
 	free(copy);
 }
@@ -373,16 +377,28 @@ find_hostname(struct load *load)
 		complain(load, "server.hostname: %s", strerror(errno));
 }
 
-/* Where nobody said anything about port 995, it is opened as soon as it can be. */
+/*
+ * Where nobody said anything about port 995, it is opened as soon as it can
+ * be; where somebody asked for it, it needs a certificate.
+ */
 static void
 choose_pop3s(struct load *load)
 {
-	struct config *config = load->config;
 	const struct config_row *row = find_row("listen", "pop3s");
+	const size_t index = (size_t)(row - config_rows);
 
-	if (load->count == 0 && config->tls.certificate != NULL &&
-	    config->tls.certificate[0] != '\0' && row != NULL &&
-	    load->lines[row - config_rows] == 0 && config->listen.pop3s[0] == '\0')
+	if (load->count > 0)
+		return;
+	if (load->config->tls.certificate[0] == '\0') {
+		/* a key alone is a fault that is told with the certificates */
+		if (load->config->listen.pop3s[0] == '\0' ||
+		    load->config->tls.private_key[0] != '\0')
+			return;
+		load->file = load->overridden[index] ? NULL : load->path;
+		load->line = load->lines[index];
+		complain(load, "listen.pop3s: needs tls.certificate and "
+		               "tls.private_key; set them, or leave it empty");
+	} else if (load->lines[index] == 0 && !load->overridden[index])
 		set(load, row, "*:995");
 }
 
@@ -390,7 +406,7 @@ int
 config_load(const char *path, bool required,
     const struct config_overrides *overrides, FILE *errors, struct config **configp)
 {
-	struct load load = {.errors = errors, .file = path};
+	struct load load = {.errors = errors, .path = path, .file = path};
 
 	*configp = NULL;
 	load.config = calloc(1, sizeof(*load.config));

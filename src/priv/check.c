@@ -5,8 +5,12 @@
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +19,7 @@
 #include "certificates.h"
 #include "config.h"
 #include "log.h"
+#include "sockets.h"
 
 static int
 check_user(const struct config *config)
@@ -33,14 +38,25 @@ check_user(const struct config *config)
 	return 1;
 }
 
-/* A folder may be absent: the start makes it. */
+/* Whether the folder can be made, which the start does. */
+static bool
+can_make(const char *path)
+{
+	char *copy = strdup(path);
+	const bool can = copy != NULL && faccessat(AT_FDCWD, dirname(copy),
+	                                     W_OK | X_OK, AT_EACCESS) == 0;
+
+	free(copy);
+	return can;
+}
+
 static int
 check_folder(const char *key, const char *path)
 {
 	struct stat st;
 
 	if (lstat(path, &st) == -1) {
-		if (errno == ENOENT)
+		if (errno == ENOENT && can_make(path))
 			return 0;
 		fprintf(stderr, "%s: %s: %s\n", key, path, strerror(errno));
 		return 1;
@@ -85,6 +101,7 @@ server_check(const struct config *config)
 	errors += check_user(config);
 	errors += check_folder("server.state_dir", config->server.state_dir);
 	errors += check_folder("server.run_dir", config->server.run_dir);
+	errors += sockets_check(config);
 	errors += (int)users_verify(config->auth.users_file);
 	errors += check_certificates(config);
 	check_pam(config);

@@ -62,6 +62,27 @@ move_client(struct monitor_setup *setup, bool keep_stderr)
 	return 0;
 }
 
+void
+inetd_refuse(bool tls)
+{
+	static const char refusal[] =
+	    "-ERR [SYS/TEMP] this server is not ready\r\n";
+	const int client = is_socket(STDIN_FILENO) ? STDIN_FILENO : STDOUT_FILENO;
+
+	if (!tls && write(client, refusal, sizeof(refusal) - 1) == -1)
+		log_error("client: %s", strerror(errno));
+}
+
+/* Folders and certificates. Returns an exit code. */
+static int
+prepare(struct monitor_setup *setup)
+{
+	if (service_folders(setup->config) == -1)
+		return EX_CANTCREAT;
+	return certificates_load(setup->config, &setup->tls) == -1 ? EX_CONFIG
+	                                                           : EX_OK;
+}
+
 int
 inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls)
 {
@@ -70,11 +91,12 @@ inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls)
 	    .life = -1,
 	    .tls_now = tls};
 	struct peer peer;
+	const int code = prepare(&setup);
 
-	if (service_folders(config) == -1)
-		return EX_CANTCREAT;
-	if (certificates_load(config, &setup.tls) == -1)
-		return EX_CONFIG;
+	if (code != EX_OK) {
+		inetd_refuse(tls);
+		return code;
+	}
 	describe(&setup, &peer);
 	if (move_client(&setup, log_descriptor() == STDERR_FILENO) == -1) {
 		log_error("descriptor 0 is no connection: %s", strerror(errno));

@@ -406,6 +406,7 @@ settle(struct listener *listener)
 		return EX_TEMPFAIL;
 	pidfile_write(listener->claim);
 	serving_log(&listener->serving, listener->options->foreground);
+	watch_users(listener);
 	log_info("Poplar " POPLAR_VERSION " ready, %zu sockets",
 	    listener->serving.sockets.count);
 	service_ready(ready);

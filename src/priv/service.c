@@ -150,12 +150,30 @@ service_ready(int descriptor)
 	char word = 1;
 
 	if (descriptor != -1) {
-		dup2(STDIN_FILENO, STDERR_FILENO);
+		if (log_descriptor() != STDERR_FILENO)
+			dup2(STDIN_FILENO, STDERR_FILENO);
 		if (write(descriptor, &word, 1) == -1)
 			log_warning("nobody waits for the start to finish");
 		close(descriptor);
 	}
 	service_notify("READY=1");
+}
+
+/*
+ * systemd makes the sockets blocking again before it passes them, unless
+ * NonBlocking= is set: the listener would hang in accept(2). False: not a
+ * socket that listens.
+ */
+static bool
+adopt(int fd)
+{
+	int listens = 0, flags = fcntl(fd, F_GETFL);
+	socklen_t length = sizeof(listens);
+
+	return flags != -1 &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 &&
+	       listens != 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+	       fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
 int
@@ -175,8 +193,12 @@ service_inherited(void)
 	}
 	count = (int)value;
 	for (int i = 0; i < count; i++) {
-		if (fcntl(3 + i, F_SETFD, FD_CLOEXEC) == -1)
+		if (!adopt(3 + i)) {
+			log_error("LISTEN_FDS: descriptor %d does not listen; all "
+			          "ignored",
+			    3 + i);
 			return 0;
+		}
 	}
 	return count;
 }

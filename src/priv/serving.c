@@ -22,21 +22,22 @@ serving_start(struct serving *serving, struct config *config)
 	serving->inherited = inherited > 0;
 	if (certificates_load(config, &serving->tls) == -1)
 		return EX_CONFIG;
-	if (inherited > 0)
-		sockets_adopt(inherited, &serving->sockets);
-	else if (sockets_open(config, NULL, &serving->sockets) == -1)
-		return EX_UNAVAILABLE;
+	if (inherited == 0 && !sockets_wanted(config))
+		return EX_CONFIG;
+	if (inherited == 0)
+		return sockets_open(config, NULL, &serving->sockets) == 0
+		           ? EX_OK
+		           : EX_UNAVAILABLE;
+	sockets_adopt(inherited, &serving->sockets);
 	for (size_t i = 0; i < serving->sockets.count; i++) {
 		if (serving->sockets.tls[i] && serving->tls == NULL) {
-			log_error("listen.pop3s needs tls.certificate and "
-			          "tls.private_key");
+			log_error(
+			    "the socket on port 995 needs tls.certificate and "
+			    "tls.private_key");
 			return EX_CONFIG;
 		}
 	}
-	if (serving->sockets.count > 0)
-		return EX_OK;
-	log_error("listen.pop3 and listen.pop3s are empty: nothing to listen on");
-	return EX_CONFIG;
+	return EX_OK;
 }
 
 static void
@@ -76,10 +77,9 @@ prepare(const struct serving *old, struct serving *fresh)
 	fresh->inherited = old->inherited;
 	if (certificates_load(fresh->config, &fresh->tls) == -1)
 		return false;
-	if (fresh->config->listen.pop3s[0] != '\0' && fresh->tls == NULL)
-		log_error("listen.pop3s needs tls.certificate and tls.private_key");
-	else if (old->inherited ||
-	         sockets_open(fresh->config, &old->sockets, &fresh->sockets) == 0)
+	if (old->inherited ||
+	    (sockets_wanted(fresh->config) &&
+	        sockets_open(fresh->config, &old->sockets, &fresh->sockets) == 0))
 		return true;
 	certificates_free(fresh->tls);
 	return false;

@@ -100,30 +100,40 @@ open_each(const struct addrinfo *entry, bool any, bool tls,
 	return sockets->count > before ? 0 : -1;
 }
 
-static int
-open_address(const char *host, const char *port, bool tls,
-    const struct sockets *old, struct sockets *sockets)
+/* What a host and a port stand for, to be freed; NULL: nothing, which is logged. */
+static struct addrinfo *
+resolve(const char *host, const char *port)
 {
-	const bool any = strcmp(host, "*") == 0;
 	const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 	    .ai_family = AF_UNSPEC,
 	    .ai_socktype = SOCK_STREAM};
 	struct addrinfo *list;
-	int error = getaddrinfo(any ? NULL : host, port, &hints, &list);
+	int error = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, port, &hints,
+	    &list);
 
-	if (error != 0) {
-		log_error("cannot listen on %s port %s: %s", host, port,
-		    gai_strerror(error));
+	if (error == 0)
+		return list;
+	log_error("cannot listen on %s port %s: %s", host, port,
+	    gai_strerror(error));
+	return NULL;
+}
+
+static int
+open_address(const char *host, const char *port, bool tls,
+    const struct sockets *old, struct sockets *sockets)
+{
+	struct addrinfo *list = resolve(host, port);
+	int failed;
+
+	if (list == NULL)
 		return -1;
-	}
-	if (open_each(list, any, tls, old, sockets) == -1) {
+	failed = open_each(list, strcmp(host, "*") == 0, tls, old, sockets);
+	if (failed == -1)
 		log_error("cannot listen on %s port %s: %s%s", host, port,
 		    strerror(errno),
 		    errno == EACCES ? "; ports under 1024 need root" : "");
-		error = -1;
-	}
 	freeaddrinfo(list);
-	return error;
+	return failed;
 }
 
 static int
@@ -149,6 +159,41 @@ sockets_open(const struct config *config, const struct sockets *old,
 		return 0;
 	sockets_close(sockets, old);
 	return -1;
+}
+
+bool
+sockets_wanted(const struct config *config)
+{
+	if (config->listen.pop3[0] != '\0' || config->listen.pop3s[0] != '\0')
+		return true;
+	log_error("listen.pop3 and listen.pop3s are empty: nothing to listen on");
+	return false;
+}
+
+/* How many addresses of a list stand for nothing; each is logged. */
+static int
+check_list(const char *addresses)
+{
+	char host[CONFIG_HOST_MAX], port[CONFIG_PORT_MAX];
+	struct addrinfo *list;
+	int faults = 0;
+
+	while (config_next_address(&addresses, host, port) == 1) {
+		list = resolve(host, port);
+		if (list == NULL)
+			faults++;
+		else
+			freeaddrinfo(list);
+	}
+	return faults;
+}
+
+int
+sockets_check(const struct config *config)
+{
+	if (!sockets_wanted(config))
+		return 1;
+	return check_list(config->listen.pop3) + check_list(config->listen.pop3s);
 }
 
 /* The port tells what systemd's socket is for (RFC 8314 section 3.3). */

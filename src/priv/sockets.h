@@ -26,6 +26,15 @@ struct sockets {
 int sockets_open(const struct config *config, const struct sockets *old,
     struct sockets *sockets);
 
+/* Whether the configuration names an address at all; if not, that is logged. */
+bool sockets_wanted(const struct config *config);
+
+/*
+ * Looks, as sockets_open() does, whether there are addresses and what they
+ * stand for, and binds none. Returns the number of faults, each logged.
+ */
+int sockets_check(const struct config *config);
+
 /* Takes over sockets that systemd passed, descriptors 3 to 3 + count - 1. Those on port 995 are TLS. */
 void sockets_adopt(int count, struct sockets *sockets);
 

@@ -39,6 +39,7 @@ service poplar-test
 }
 """
 INETD = "%(port)d\tstream\ttcp\tnowait.1000\troot\t%(binary)s\tpoplard -i -c %(conf)s\n"
+REFUSAL = rb"^-ERR \[SYS/TEMP\] [^\r\n]*\r\n$"
 OPENBSD = "127.0.0.1:" + INETD
 
 
@@ -210,7 +211,7 @@ class Descriptors(InetdCase):
         self.ended(process)
 
     def test_broken_configuration(self):
-        """The client learns that it failed, in POP3 or by silence."""
+        """The client learns that it failed, and no more."""
         server = self.laid_out()
         server.write_conf("[server]\nno_such_key = 1\n")
         ours, theirs = socket.socketpair()
@@ -218,7 +219,36 @@ class Descriptors(InetdCase):
             process = self.serve(server, theirs, theirs, theirs)
         self.assertNotEqual(process.wait(10), 0)
         said = ours.makefile("rb").read()
-        self.assertRegex(said, rb"^(-ERR [^\r\n]*\r\n)?$")
+        self.assertRegex(said, REFUSAL)
+
+    def test_broken_configuration_told_to_standard_error(self):
+        """Where the client is elsewhere, as systemd arranges it."""
+        server = self.laid_out()
+        server.write_conf("[server]\nno_such_key = 1\n")
+        process = self.serve(server, subprocess.PIPE, subprocess.PIPE)
+        self.assertRegex(process.communicate(b"", 10)[0], REFUSAL)
+        self.assertEqual(process.returncode, os.EX_CONFIG)
+        self.assertIn("no_such_key", server.log())
+
+    def test_what_cannot_be_served(self):
+        server = self.laid_out()
+        for option, code in (("server.state_dir=/proc/none", os.EX_CANTCREAT),
+                             ("tls.certificate=/proc/none", os.EX_CONFIG)):
+            with self.subTest(option):
+                server.arguments = ["-o", option]
+                process = self.serve(server, subprocess.PIPE, subprocess.PIPE)
+                self.assertRegex(process.communicate(b"", 10)[0], REFUSAL)
+                self.assertEqual(process.returncode, code)
+
+    def test_descriptor_0_is_closed(self):
+        server = self.laid_out()
+        server.binary.rename(server.dir / "real")
+        server.binary.write_text(f'#!/bin/sh\nexec "{server.dir}/real" "$@" <&-\n')
+        server.binary.chmod(0o755)
+        process = self.serve(server, subprocess.DEVNULL, subprocess.PIPE)
+        self.assertEqual(process.communicate(None, 10)[0], b"")
+        self.assertEqual(process.returncode, os.EX_USAGE)
+        self.assertIn("descriptor 0 is closed", server.log())
 
     def with_a_deletion(self):
         """A session that has marked a message, and has not yet said QUIT."""

@@ -356,6 +356,58 @@ class Start(ProcessCase):
             self.assertNotEqual(code, 0)
             self.assertIn(str(server.state_dir), text)
 
+    def test_106_same_verdict(self):
+        """What keeps a daemon from starting keeps -t from saying that all is good."""
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        for option in ("listen.pop3=", "listen.pop3s=127.0.0.1:995",
+                       "listen.pop3=poplar.invalid:1110", "server.state_dir=/proc/none/x"):
+            with self.subTest(option):
+                server.arguments = ["-o", option]
+                key = option.partition("=")[0]
+                said = [self.run_to_end(server, argument) for argument in ("-F", "-t")]
+                for code, text in said:
+                    self.assertNotEqual(code, 0)
+                    self.assertRegex(text, f"{key}|{option.partition('=')[2].partition(':')[0]}")
+
+    def test_108_sockets_of_systemd(self):
+        """They come blocking, as systemd leaves them, and are all served."""
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        server.put(MAIL)
+        first, second = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+        with first, second:
+            os.set_inheritable(first.fileno(), True)
+            os.set_inheritable(second.fileno(), True)
+            self.start_with(server, f"3<&{first.fileno()} 4<&{second.fileno()}",
+                            (first.fileno(), second.fileno()), "2")
+            for listener in (first, second):
+                server.port = listener.getsockname()[1]
+                self.assert_service(server)
+        server.stop()
+
+    def test_108_descriptor_that_does_not_listen(self):
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        server.put(MAIL)
+        self.start_with(server, "3</dev/null", (), "1")
+        self.assert_service(server)
+        self.assertIn("does not listen", server.log())
+        server.stop()
+
+    def start_with(self, server, redirections, passed, count):
+        """Starts it as systemd does, with sockets from descriptor 3 on."""
+        script = server.dir / "systemd"
+        script.write_text('#!/bin/bash\nLISTEN_PID=$$ LISTEN_FDS=' + count +
+                          f' exec "{server.dir}/real" "$@" {redirections}\n')
+        script.chmod(0o755)
+        server.binary.rename(server.dir / "real")
+        script.rename(server.binary)
+        with open(server.log_path, "ab") as log:
+            server.process = server.spawn(["-F"], stdin=subprocess.DEVNULL, stdout=log,
+                                          stderr=log, pass_fds=passed)
+        server.wait_log("ready")
+
     def test_108_listen_fds_wrong(self):
         server = self.daemon(MAIL)
         server.stop()
@@ -367,6 +419,22 @@ class Start(ProcessCase):
             wait_until(server._greets, 10, "the greeting")
             self.assert_service(server)
             server.stop()
+
+    def test_background_logs_to_standard_error(self):
+        """log.target = stderr holds behind the start, too."""
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        server.put(MAIL)
+        with open(server.log_path, "ab") as log:
+            process = server.spawn([], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.assertEqual(process.wait(10), 0)
+        pid = int((server.run_dir / "poplard.pid").read_text())
+        self.addCleanup(kill, pid)
+        with server.logged_in() as client:
+            client.quit()
+        server.wait_log("user=mrose .*end=quit")
+        os.kill(pid, signal.SIGTERM)
+        server.wait_log("stopped")
 
     def test_110_second_daemon(self):
         server = self.daemon(MAIL)

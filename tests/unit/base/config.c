@@ -177,6 +177,26 @@ test_keys_of_later_versions(void **state)
 	                           "login_delay = 0s\nexpire = never\n"));
 }
 
+/* Port 995 opens by itself, unless somebody said something about it. */
+static void
+test_tls_port(void **state)
+{
+	static const char text[] = "[tls]\ncertificate = /cert.pem\n";
+	struct config *config;
+
+	(void)state;
+	config = with("tls", "certificate = /cert.pem");
+	assert_string_equal(config->listen.pop3s, "*:995");
+	config_free(config);
+	config = with("listen", "pop3s =\n[tls]\ncertificate = /cert.pem");
+	assert_string_equal(config->listen.pop3s, "");
+	config_free(config);
+	write_file(text, strlen(text));
+	assert_int_equal(load(path, "listen.pop3s=", &config), 0);
+	assert_string_equal(config->listen.pop3s, "");
+	config_free(config);
+}
+
 static void
 test_longest_host_name(void **state)
 {
@@ -246,6 +266,7 @@ main(void)
 	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_numbers),
 	    cmocka_unit_test(test_keys_of_later_versions),
+	    cmocka_unit_test(test_tls_port),
 	    cmocka_unit_test(test_longest_host_name),
 	    cmocka_unit_test(test_overrides),
 	    cmocka_unit_test(test_every_default_is_legal),

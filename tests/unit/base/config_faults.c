@@ -185,6 +185,19 @@ test_texts(void **state)
 	    "write host:port, [v6]:port or *:port");
 }
 
+static void
+test_tls_port_without_certificate(void **state)
+{
+	struct config *config;
+
+	(void)state;
+	refused("listen", "pop3s = *:995",
+	    "listen.pop3s: needs tls.certificate and tls.private_key; set them, "
+	    "or leave it empty");
+	assert_int_equal(load("/dev/null", "listen.pop3s=*:995", &config), 1);
+	assert_non_null(strstr(said, "-o listen.pop3s: needs tls.certificate"));
+}
+
 /* Known, not honoured: anything but the default says why it is refused. */
 static void
 test_only_one_value(void **state)
@@ -291,6 +304,7 @@ main(void)
 	    cmocka_unit_test(test_wrong_numbers),
 	    cmocka_unit_test(test_ranges),
 	    cmocka_unit_test(test_texts),
+	    cmocka_unit_test(test_tls_port_without_certificate),
 	    cmocka_unit_test(test_only_one_value),
 	    cmocka_unit_test(test_extensions),
 	    cmocka_unit_test(test_wrong_overrides),
