@@ -6,7 +6,8 @@
  * the kinds that are gone, all of 64 octets in the byte order of the machine.
  * The header holds a checksum of all records and one of itself. Nothing is
  * synced: whatever a power cut leaves, the checksums belong together or the
- * index is not there.
+ * index is not there. That of the records is the sum of one for each part of
+ * them, so that new mail costs the last part and not all.
  *
  * Where there are copies, new records are written where the header knows of
  * none, then the header, which lies in one sector. So a session that is killed
@@ -20,9 +21,8 @@
 
 #include "xxh.h"
 
-#define INDEX_VERSION 2
-#define CHUNK 1024 /* records written at once */
-#define PART 4096  /* records read at once */
+#define INDEX_VERSION 3
+#define PART 4096 /* records that are read, summed and written at once */
 
 /* A coarse clock may stamp two changes within this time alike. */
 #define SETTLE_NS 20000000
@@ -98,32 +98,42 @@ walk_on(struct walk *walk, const struct message *messages, size_t count)
 	return (walk->flags & ~MESSAGE_STORED) == 0;
 }
 
+/* The checksum of a part, which knows its place. */
+static uint64_t
+part_sum(const struct message *records, uint64_t first, uint64_t count)
+{
+	return XXH3_64bits_withSeed(records, count * sizeof(*records), first);
+}
+
 /*
  * Reads all records into one array, part by part, each being looked at while
  * it is in the cache. False: they are not what the header says.
  */
 static bool
-read_parts(int fd, const struct header *header, struct message *records,
-    XXH3_state_t *sum, struct walk *walk)
+read_parts(int fd, const struct header *header, struct table *table,
+    struct walk *walk)
 {
 	const uint64_t total = (uint64_t)header->count + header->gone_count;
-	const size_t size = sizeof(*records);
+	const size_t size = sizeof(*table->messages);
+	uint64_t sum = 0;
 
-	XXH3_64bits_reset(sum);
 	for (uint64_t done = 0, n; done < total; done += n) {
+		struct message *part = table->messages + done;
 		const uint64_t messages = done < header->count
 		                              ? header->count - done
 		                              : 0;
 
+		table->summed = (uint32_t)done;
+		table->sum = sum;
 		n = total - done < PART ? total - done : PART;
-		if (disk_read(fd, records + done, n * size,
+		if (disk_read(fd, part, n * size,
 		        (off_t)(header->at + done * size)) != (ssize_t)(n * size))
 			return false;
-		XXH3_64bits_update(sum, records + done, n * size);
-		if (!walk_on(walk, records + done, messages < n ? messages : n))
+		sum += part_sum(part, done, n);
+		if (!walk_on(walk, part, messages < n ? messages : n))
 			return false;
 	}
-	return XXH3_64bits_digest(sum) == header->records_sum &&
+	return sum == header->records_sum &&
 	       (header->count == 0 || walk->at <= walk->end + 1);
 }
 
@@ -137,6 +147,16 @@ is_long_enough(int fd, const struct header *header)
 	       (uint64_t)stat.size >= header->at + records_size(header);
 }
 
+/* Messages that the table is to have room for: some more than there are. */
+static uint32_t
+room_for(const struct header *header)
+{
+	const uint64_t total = (uint64_t)header->count + header->gone_count;
+	const uint64_t room = total + total / 4;
+
+	return room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
+}
+
 /* 1: read and right, 0: not, -1: no memory. */
 static int
 read_records(int fd, const struct header *header, struct table *table,
@@ -144,21 +164,14 @@ read_records(int fd, const struct header *header, struct table *table,
 {
 	const size_t gone = header->gone_count, size = sizeof(struct message);
 	struct walk walk = {.end = header->end};
-	XXH3_state_t *sum;
-	bool right;
 
 	if (!is_long_enough(fd, header))
 		return 0;
-	sum = XXH3_createState();
 	table->gone = gone > 0 ? calloc(gone, size) : NULL;
-	if (sum == NULL || (gone > 0 && table->gone == NULL) ||
-	    table_reserve(table, header->count + header->gone_count) != MD_OK) {
-		XXH3_freeState(sum);
+	if ((gone > 0 && table->gone == NULL) ||
+	    table_reserve(table, room_for(header)) != MD_OK)
 		return -1;
-	}
-	right = read_parts(fd, header, table->messages, sum, &walk);
-	XXH3_freeState(sum);
-	if (!right)
+	if (!read_parts(fd, header, table, &walk))
 		return 0;
 	if (gone > 0)
 		memcpy(table->gone, table->messages + header->count, gone * size);
@@ -300,7 +313,7 @@ place(int fd, const struct table *table, struct header *next, uint32_t from)
 	next->at = sizeof(*next);
 	if (!read_header(fd, &old))
 		return 0;
-	if (!has_copies(table) || (from >= old.count && old.gone_count == 0)) {
+	if ((from >= old.count && old.gone_count == 0) || !has_copies(table)) {
 		next->at = old.at;
 		return from;
 	}
@@ -309,53 +322,48 @@ place(int fd, const struct table *table, struct header *next, uint32_t from)
 	return 0;
 }
 
-/* Records from `done` on as they are written; returns how many. */
-static uint64_t
-fill_chunk(const struct table *table, uint64_t done, struct message chunk[CHUNK])
+/* So many records from the first on, as they are written. */
+static void
+fill_part(const struct table *table, uint64_t first, uint64_t count,
+    struct message *part)
 {
-	const uint64_t total = (uint64_t)table->count + table->gone_count;
-	uint64_t n = 0;
-
-	for (uint64_t i = done; i < total && n < CHUNK; i++, n++) {
-		chunk[n] = i < table->count ? table->messages[i]
-		                            : table->gone[i - table->count];
-		chunk[n].flags &= MESSAGE_STORED;
-		chunk[n].epoch = 0;
+	for (uint64_t i = first; i < first + count; i++, part++) {
+		*part = i < table->count ? table->messages[i]
+		                         : table->gone[i - table->count];
+		part->flags &= MESSAGE_STORED;
+		part->epoch = 0;
 	}
-	return n;
 }
 
-/*
- * Writes records from an index on, all of them into the checksum. Those
- * before are in memory as they are on disk.
- */
+/* Writes the records from an index on, and sums up all. */
 static int
 write_records(int fd, const struct table *table, uint32_t from,
     struct header *header)
 {
 	const size_t size = sizeof(struct message);
 	const uint64_t total = (uint64_t)table->count + table->gone_count;
-	struct message *chunk = malloc(CHUNK * size);
-	XXH3_state_t *sum = XXH3_createState();
+	uint64_t first = from >= table->summed ? table->summed : 0, n, skip;
+	struct message *part = calloc(total - first < PART ? total - first + 1
+	                                                   : PART,
+	    size);
 	int result = -1;
 
-	if (chunk == NULL || sum == NULL)
-		goto out;
-	XXH3_64bits_reset(sum);
-	if (from > 0)
-		XXH3_64bits_update(sum, table->messages, from * size);
-	for (uint64_t done = from, n = 0; done < total; done += n) {
-		n = fill_chunk(table, done, chunk);
-		XXH3_64bits_update(sum, chunk, n * size);
-		if (disk_write(fd, chunk, n * size,
-		        (off_t)(header->at + done * size)) == -1)
+	if (part == NULL)
+		return -1;
+	header->records_sum = first > 0 ? table->sum : 0;
+	for (; first < total; first += n) {
+		n = total - first < PART ? total - first : PART;
+		fill_part(table, first, n, part);
+		header->records_sum += part_sum(part, first, n);
+		skip = from > first ? from - first : 0;
+		if (skip < n &&
+		    disk_write(fd, part + skip, (n - skip) * size,
+		        (off_t)(header->at + (first + skip) * size)) == -1)
 			goto out;
 	}
-	header->records_sum = XXH3_64bits_digest(sum);
 	result = 0;
 out:
-	free(chunk);
-	XXH3_freeState(sum);
+	free(part);
 	return result;
 }
 

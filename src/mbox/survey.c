@@ -95,6 +95,7 @@ scan_tail(struct maildrop *md)
 	struct filling filling = {.md = md, .next = first, .known = known};
 	const struct scan_sink sink = {.ctx = &filling, .found = found_new};
 	const uint64_t from = known > 0 ? table->messages[first].start : table->end;
+	const uint64_t end = table->end;
 	uint32_t last = 0;
 	enum md_error error;
 
@@ -109,8 +110,12 @@ scan_tail(struct maildrop *md)
 		md->facts.unsure = first;
 	md->stats.scan = MD_SCAN_TAIL;
 	md->facts.trusted = true;
-	index_save(md->fds.index, table, &md->facts,
-	    md->facts.announced ? 0 : first);
+	if (md->facts.announced)
+		index_save(md->fds.index, table, &md->facts, 0);
+	else /* the last one that was known may have got its separator */
+		index_save(md->fds.index, table, &md->facts,
+		    known > 0 && table_next(table, known - 1) != end ? known - 1
+		                                                     : known);
 	return MD_OK;
 }
 

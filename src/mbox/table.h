@@ -45,6 +45,10 @@ struct table {
 	uint64_t octets; /* of all messages, in wire form */
 	struct message *gone;
 	uint32_t gone_count;
+	/* of so many records, the first ones, this is the sum in the index as
+	 * it was loaded: index.c */
+	uint32_t summed;
+	uint64_t sum;
 };
 
 /* So many kinds without a message are remembered. */

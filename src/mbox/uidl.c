@@ -23,11 +23,13 @@
 
 #define NO_MESSAGE UINT32_MAX
 
-/* Both hashes of a message, one behind the other. */
-#define HASHES ((size_t)2 * HASH_SIZE)
-_Static_assert(offsetof(struct message, body) ==
-                   offsetof(struct message, header) + HASH_SIZE,
-    "adjacent");
+/*
+ * Some hundred new messages among many that are known: nearly all look-ups find
+ * a free slot at once, and the slots stay in the processor's first cache.
+ */
+#define SLOTS_MIN 2048
+
+_Static_assert(HASH_SIZE == 2 * sizeof(uint64_t), "two words a hash");
 
 struct slot {
 	uint32_t head;   /* a message of the kind; NO_MESSAGE: the slot is free */
@@ -41,7 +43,8 @@ struct kinds {
 	struct slot *slots;
 	uint32_t *slot_of; /* of the messages that are lined up */
 	size_t mask;
-	uint64_t seed; /* so that no stranger can aim many kinds at one slot */
+	/* drawn, so that no stranger can aim many kinds at one slot */
+	uint64_t factors[4];
 };
 
 static void
@@ -51,16 +54,27 @@ kinds_clear(struct kinds *kinds)
 	free(kinds->slot_of);
 }
 
+/* Odd, and different each time. */
+static void
+draw_factors(struct kinds *kinds)
+{
+	const uint64_t seed[2] = {(uint64_t)disk_clock(),
+	    (uintptr_t)kinds->messages};
+
+	for (size_t i = 0; i < 4; i++)
+		kinds->factors[i] = XXH3_64bits_withSeed(seed, sizeof(seed), i) | 1;
+}
+
 static enum md_error
 kinds_init(struct kinds *kinds, const struct message *messages, size_t count)
 {
-	size_t size = 16;
+	size_t size = SLOTS_MIN;
 
 	while (size < count + count / 2)
 		size *= 2;
 	kinds->messages = messages;
 	kinds->mask = size - 1;
-	kinds->seed = (uint64_t)disk_clock() ^ (uintptr_t)messages;
+	draw_factors(kinds);
 	kinds->slots = calloc(size, sizeof(*kinds->slots));
 	kinds->slot_of = calloc(count + 1, sizeof(*kinds->slot_of));
 	if (kinds->slots == NULL || kinds->slot_of == NULL) {
@@ -72,14 +86,25 @@ kinds_init(struct kinds *kinds, const struct message *messages, size_t count)
 	return MD_OK;
 }
 
+/* The hashes are as good as random; where they lead to must not be foreseen. */
+static size_t
+place_of(const struct kinds *kinds, const struct message *message)
+{
+	const uint64_t *factors = kinds->factors;
+	uint64_t header[2], body[2];
+
+	memcpy(header, message->header, HASH_SIZE);
+	memcpy(body, message->body, HASH_SIZE);
+	return (size_t)((header[0] * factors[0] + header[1] * factors[1] +
+	                    body[0] * factors[2] + body[1] * factors[3]) >>
+	                32);
+}
+
 /* The slot of a message's kind, or the free one where it would be. */
 static struct slot *
 kinds_find(const struct kinds *kinds, const struct message *message)
 {
-	const char *hashes = (const char *)message +
-	                     offsetof(struct message, header);
-
-	for (size_t i = XXH3_64bits_withSeed(hashes, HASHES, kinds->seed);; i++) {
+	for (size_t i = place_of(kinds, message);; i++) {
 		struct slot *slot = &kinds->slots[i & kinds->mask];
 
 		if (slot->head == NO_MESSAGE ||

@@ -5,6 +5,7 @@
 #include "box.h"
 
 #include "mbox/index.h"
+#include "mbox/xxh.h"
 
 #define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
 #define A F1 "Subject: a\n\none\n\n"
@@ -108,6 +109,25 @@ test_torn(void **state)
 	box_remove(&box);
 }
 
+/* Where in the header stands where the records are. */
+#define AT 104
+
+/* Damages a record. */
+static void
+poke_index(struct box *box, unsigned record)
+{
+	int fd = open(box->index, O_RDWR);
+	uint64_t at;
+	char octet;
+
+	assert_int_equal(pread(fd, &at, sizeof(at), AT), sizeof(at));
+	at += (uint64_t)record * 64 + 20;
+	assert_int_equal(pread(fd, &octet, 1, (off_t)at), 1);
+	octet = (char)~octet;
+	assert_int_equal(pwrite(fd, &octet, 1, (off_t)at), 1);
+	close(fd);
+}
+
 /* An index that cannot be written, or is none at all. */
 static void
 test_not_writable(void **state)
@@ -127,6 +147,100 @@ test_not_writable(void **state)
 		assert_int_equal(maildrop_count(box.md), 3);
 		box_delete(&box, (const uint32_t[]){0});
 	}
+	box_remove(&box);
+}
+
+/* Messages [from, to), each another, every fifth ten times the same as message 3. */
+static void
+grow(struct box *box, unsigned from, unsigned to)
+{
+	size_t room = (size_t)(to - from) * 80 + 1, used = 0;
+	char *text = malloc(room);
+
+	assert_non_null(text);
+	for (unsigned i = from; i < to; i++)
+		used += (size_t)snprintf(text + used, room - used,
+		    F1 "Subject: %u\n\nx\n\n", i % 5 == 3 && i < 50 ? 3 : i);
+	assert_true(used < room);
+	box_append(box, text);
+	free(text);
+	box_settle();
+}
+
+/* How a login finds so many messages; their unique-ids go to *hashp. */
+static enum md_scan
+look(struct box *box, uint32_t count, uint64_t *hashp)
+{
+	enum md_scan scan;
+
+	*hashp = 0;
+	box_open(box);
+	assert_int_equal(maildrop_count(box->md), count);
+	scan = box_scan(box);
+	for (uint32_t i = 1; i <= count; i++) {
+		struct uid uid = box_uid(box, i);
+
+		*hashp = XXH3_64bits_withSeed(uid.text, strlen(uid.text), *hashp);
+	}
+	box_close(box);
+	return scan;
+}
+
+/*
+ * Around the ends of the parts that are summed: what new mail adds to the index
+ * makes it the one that a whole scan makes, and all of it is covered.
+ */
+static void
+test_grown(void **state)
+{
+	static const unsigned begins[] = {1, 4090, 4096, 8189};
+	uint64_t uids, again;
+	struct box box;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		unsigned count = begins[i];
+
+		box_make(&box);
+		grow(&box, 0, count);
+		assert_int_equal(look(&box, count, &uids), MD_SCAN_FULL);
+		for (unsigned more = 1; more <= 4; more++) {
+			grow(&box, count, count + more);
+			count += more;
+			assert_int_equal(look(&box, count, &uids), MD_SCAN_TAIL);
+			assert_int_equal(look(&box, count, &again), MD_SCAN_NONE);
+			assert_int_equal(uids, again);
+		}
+		for (unsigned record = 0; record < count; record += 1021) {
+			poke_index(&box, record);
+			assert_int_equal(look(&box, count, &again), MD_SCAN_FULL);
+			assert_int_equal(uids, again);
+			assert_int_equal(look(&box, count, &again), MD_SCAN_NONE);
+		}
+		box_remove(&box);
+	}
+}
+
+/* A message gets its separator only with the mail behind it. */
+static void
+test_separated(void **state)
+{
+	uint64_t uids;
+	struct box box;
+
+	(void)state;
+	box_make(&box);
+	grow(&box, 0, 5000);
+	box_append(&box, F1 "Subject: last\n\nno empty line behind\n");
+	box_settle();
+	assert_int_equal(look(&box, 5001, &uids), MD_SCAN_FULL);
+	box_append(&box, "\n");
+	grow(&box, 5001, 5002);
+	assert_int_equal(look(&box, 5002, &uids), MD_SCAN_TAIL);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+	box_sends(&box, 5001, "Subject: last\r\n\r\nno empty line behind\r\n");
+	box_sends(&box, 5002, "Subject: 5001\r\n\r\nx\r\n");
 	box_remove(&box);
 }
 
@@ -184,6 +298,8 @@ main(void)
 	    cmocka_unit_test(test_every_length),
 	    cmocka_unit_test(test_torn),
 	    cmocka_unit_test(test_not_writable),
+	    cmocka_unit_test(test_grown),
+	    cmocka_unit_test(test_separated),
 	    cmocka_unit_test(test_rules),
 	};
 
