@@ -14,7 +14,7 @@
 /* Most iterations that are believed: some seconds of one core. */
 #define SCRAM_ITERATIONS_MAX 10000000
 
-/* Of new keys, and of every name without keys, so that the number tells nothing. */
+/* Of new keys, and of names without keys where nobody has any. */
 #define SCRAM_ITERATIONS 10000
 #define SCRAM_SALT_SIZE 16
 

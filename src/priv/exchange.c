@@ -7,10 +7,11 @@
  * (RFC 5802 section 3.) An AuthMessage is never parsed here: the session put
  * it together, and what matters is that it holds our nonce.
  *
- * Names without keys, unknown ones included, get a salt that does not tell
- * them from others: HMAC-SHA-256 of the name under a key of this server, 32
- * random octets in server.state_dir. Two children may make the key at once;
- * the first to link it wins.
+ * Names without keys, unknown ones included, get iterations and a salt that do
+ * not tell them from others: a kind that others have (imitation.h) by a lot, and
+ * a salt of that length, both HMAC-SHA-256 of the name under a key of this
+ * server, 32 random octets in server.state_dir. Two children may make the key at
+ * once; the first to link it wins.
  */
 #include "exchange.h"
 
@@ -126,19 +127,43 @@ load_key(const char *path, unsigned char key[IPC_KEY_SIZE])
 	return found == 1 ? 0 : -1;
 }
 
+/* As many octets as are wanted, in base64, for one name and no other. */
+static bool
+make_salt(const unsigned char key[IPC_KEY_SIZE], const char *name,
+    const struct imitated *kind, char salt[IPC_SALT_SIZE])
+{
+	unsigned char made[SCRAM_SALT_MAX + IPC_KEY_SIZE];
+	char text[IPC_NAME_MAX + 64];
+
+	for (size_t used = 0; used < kind->salt; used += IPC_KEY_SIZE) {
+		snprintf(text, sizeof(text), "salt %u %zu %zu %s", kind->iterations,
+		    kind->salt, used, name);
+		if (!scram_sign(key, text, made + used))
+			return false;
+	}
+	text_to_base64(salt, made, kind->salt);
+	return true;
+}
+
 int
-exchange_made_up_salt(const struct config *config, const char *name,
-    char salt[IPC_SALT_SIZE])
+exchange_make_up(const struct config *config, const char *name,
+    const struct imitation *imitation, char salt[IPC_SALT_SIZE],
+    uint32_t *iterationsp)
 {
 	unsigned char key[IPC_KEY_SIZE], made[IPC_KEY_SIZE];
+	char text[IPC_NAME_MAX + 64];
+	struct imitated kind;
+	uint32_t lot;
 	int result = -1;
 
+	snprintf(text, sizeof(text), "lot %s", name);
 	if (load_key(config->server.state_dir, key) == 0 &&
-	    scram_sign(key, name, made)) {
-		text_to_base64(salt, made, SCRAM_SALT_SIZE);
-		result = 0;
+	    scram_sign(key, text, made)) {
+		memcpy(&lot, made, sizeof(lot));
+		kind = imitation_draw(imitation, lot);
+		*iterationsp = kind.iterations;
+		result = make_salt(key, name, &kind, salt) ? 0 : -1;
 	}
 	explicit_bzero(key, sizeof(key));
-	explicit_bzero(made, sizeof(made));
 	return result;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "auth.h"
+#include "imitation.h"
 #include "scram.h"
 
 /*
@@ -17,11 +18,13 @@ bool exchange_proves(const struct scram_keys *keys, const struct auth_proof *pro
     unsigned char signature[IPC_KEY_SIZE]);
 
 /*
- * A salt for a name that has none, in base64: the same for the name for ever,
- * and looking like any other. It is made of the name and a key that is kept
- * in server.state_dir, made at its first use. 0, or -1 with the reason logged.
+ * Iterations and salt, in base64, for a name that has none: the same for the
+ * name as long as those who have keys are the same, and looking like theirs.
+ * They are made of the name and a key that is kept in server.state_dir, made at
+ * its first use. 0, or -1 with the reason logged.
  */
-int exchange_made_up_salt(const struct config *config, const char *name,
-    char salt[IPC_SALT_SIZE]);
+int exchange_make_up(const struct config *config, const char *name,
+    const struct imitation *imitation, char salt[IPC_SALT_SIZE],
+    uint32_t *iterationsp);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "exchange.h"
 #include "log.h"
+#include "text.h"
 #include "users_file.h"
 
 /* What was found for one name; holds secrets, wiped. */
@@ -22,7 +23,8 @@ struct search {
 	const char *path;
 	const char *name;
 	unsigned matches;
-	struct users_line line; /* the first match; its text is below */
+	struct imitation imitation; /* of visit_challenge() */
+	struct users_line line;     /* the first match; its text is below */
 	char text[USERS_LINE_MAX];
 };
 
@@ -36,6 +38,25 @@ visit_search(struct users_line *line, void *ctx)
 		search->line.text = search->text;
 		memcpy(search->text, line->text, line->len + 1);
 	}
+	return true;
+}
+
+/* The same, learning how the keys of all look. Takes the line apart. */
+static bool
+visit_challenge(struct users_line *line, void *ctx)
+{
+	struct search *search = ctx;
+	struct users_entry entry;
+	uint32_t iterations;
+	char salt[IPC_SALT_SIZE];
+	unsigned char octets[SCRAM_SALT_MAX];
+	size_t length;
+
+	(void)visit_search(line, search);
+	if (users_parse(line, &entry) == NULL &&
+	    credential_salt(&entry.credential, salt, &iterations) &&
+	    text_from_base64(salt, strlen(salt), octets, sizeof(octets), &length))
+		imitation_add(&search->imitation, iterations, length);
 	return true;
 }
 
@@ -137,7 +158,8 @@ judge(const struct config *config, const struct auth_request *request,
 
 /* The lines of a name; to be given to freezero. NULL: no memory. */
 static struct search *
-find(const struct config *config, const char *name, enum users_state *statep)
+find(const struct config *config, const char *name,
+    bool (*visit)(struct users_line *, void *), enum users_state *statep)
 {
 	struct search *search = calloc(1, sizeof(*search));
 	const char *reason;
@@ -147,7 +169,7 @@ find(const struct config *config, const char *name, enum users_state *statep)
 		return NULL;
 	search->path = config->auth.users_file;
 	search->name = name;
-	*statep = users_scan(search->path, visit_search, search, &reason);
+	*statep = users_scan(search->path, visit, search, &reason);
 	if (*statep == USERS_REFUSED)
 		log_error("%s: %s", search->path, reason);
 	return search;
@@ -159,7 +181,7 @@ users_check(const struct config *config, const struct auth_request *request,
 {
 	enum auth_result result = AUTH_TROUBLE;
 	enum users_state state;
-	struct search *search = find(config, request->user, &state);
+	struct search *search = find(config, request->user, visit_search, &state);
 
 	if (state == USERS_READ)
 		result = judge(config, request, search, verdict);
@@ -169,19 +191,20 @@ users_check(const struct config *config, const struct auth_request *request,
 	return result;
 }
 
-/* A salt is made up for every name, so that the time does not tell either. */
+/* All is made up for every name, so that the time does not tell either. */
 enum auth_result
 users_challenge(const struct config *config, const struct auth_request *request,
     struct auth_verdict *verdict)
 {
 	enum users_state state;
 	struct users_entry entry;
-	struct search *search = find(config, request->user, &state);
+	struct search *search = find(config, request->user, visit_challenge,
+	    &state);
 	enum auth_result result = AUTH_CHALLENGE;
 
-	verdict->iterations = SCRAM_ITERATIONS;
 	if (state == USERS_REFUSED ||
-	    exchange_made_up_salt(config, request->user, verdict->salt) == -1)
+	    exchange_make_up(config, request->user, &search->imitation,
+	        verdict->salt, &verdict->iterations) == -1)
 		result = AUTH_TROUBLE;
 	else if (search->matches == 1 && users_parse(&search->line, &entry) == NULL)
 		(void)credential_salt(&entry.credential, verdict->salt,

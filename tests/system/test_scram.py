@@ -205,7 +205,7 @@ class Scram(SaslCase):
                 with server.client() as client:
                     exchange = scram.Exchange(name, password="wrong")
                     self.begin(client, exchange)
-                    self.assertEqual(exchange.iterations, 10000)
+                    self.assertEqual(exchange.iterations, 4096)  # as mrose has
                     self.assertEqual(len(exchange.salt), 16)
                     self.assertEqual(salts.setdefault(name, exchange.salt), exchange.salt)
                     if turn == 0:
@@ -225,6 +225,27 @@ class Scram(SaslCase):
             exchange = scram.Exchange("unknown")
             self.begin(client, exchange)
             self.assertEqual(exchange.salt, salts["unknown"])
+
+    def test_B25_unknown_names_have_what_others_have(self):
+        """Iterations and salts of the users file, each kind as often as there."""
+        kinds = {(4096, 16): 3, (15000, 12): 2, (20000, 40): 1}
+        users = {f"user{iterations}-{number}":
+                 scram.credential("secret", b"s" * salt, iterations)
+                 for (iterations, salt), count in kinds.items() for number in range(count)}
+        server = self.serve(users | {"plain": "{PLAIN}secret", "hash": HASHED},
+                            auth__mechanisms="SCRAM-SHA-256")
+        seen = {kind: 0 for kind in kinds}
+        with server.client() as client:
+            for number in range(90):
+                exchange = scram.Exchange(f"nobody{number}")
+                self.begin(client, exchange)
+                seen[exchange.iterations, len(exchange.salt)] += 1
+                client.err("*")
+        # five standard deviations of the rarest
+        for kind, count in kinds.items():
+            self.assertLess(abs(seen[kind] - 90 * count / 6), 24, seen)
+        with server.client() as client:  # a password, with whatever it got
+            self.log_in(client, scram.Exchange("plain"))
 
     def test_key_that_is_none(self):
         server = self.serve(self.USERS)

@@ -142,8 +142,20 @@ test_derive_limits(void **state)
 	assert_true(scram_derive("", SALT, 1, &keys));
 }
 
+/* For a name among users without keys. */
+static int
+make_up(const struct config *config, const char *name, char salt[IPC_SALT_SIZE])
+{
+	static const struct imitation nobody;
+	uint32_t iterations = SCRAM_ITERATIONS;
+	int result = exchange_make_up(config, name, &nobody, salt, &iterations);
+
+	assert_int_equal(iterations, SCRAM_ITERATIONS);
+	return result;
+}
+
 static void
-test_made_up_salts(void **state)
+test_made_up(void **state)
 {
 	char folder[] = "/tmp/poplar-salt-XXXXXX", path[64];
 	const struct config config = {.server = {.state_dir = folder}};
@@ -153,26 +165,61 @@ test_made_up_salts(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/scram-key", folder);
-	assert_int_equal(exchange_made_up_salt(&config, "alice", one), 0);
-	assert_int_equal(exchange_made_up_salt(&config, "alice", two), 0);
+	assert_int_equal(make_up(&config, "alice", one), 0);
+	assert_int_equal(make_up(&config, "alice", two), 0);
 	assert_string_equal(one, two);
-	assert_int_equal(exchange_made_up_salt(&config, "alicf", two), 0);
+	assert_int_equal(make_up(&config, "alicf", two), 0);
 	assert_string_not_equal(one, two);
 	assert_int_equal(strlen(one), TEXT_BASE64_SIZE(SCRAM_SALT_SIZE) - 1);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	/* another key, another salt; a key that others could read is none */
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(exchange_made_up_salt(&config, "alice", two), 0);
+	assert_int_equal(make_up(&config, "alice", two), 0);
 	assert_string_not_equal(one, two);
 	assert_int_equal(chmod(path, 0644), 0);
-	assert_int_equal(exchange_made_up_salt(&config, "alice", two), -1);
+	assert_int_equal(make_up(&config, "alice", two), -1);
 	assert_int_equal(chmod(path, 0600), 0);
 	assert_int_equal(truncate(path, 31), 0);
-	assert_int_equal(exchange_made_up_salt(&config, "alice", two), -1);
+	assert_int_equal(make_up(&config, "alice", two), -1);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rmdir(folder), 0);
-	assert_int_equal(exchange_made_up_salt(&config, "alice", two), -1);
+	assert_int_equal(make_up(&config, "alice", two), -1);
+}
+
+/* Of the one kind that there is: its iterations, and salts of its length. */
+static void
+test_made_up_like_others(void **state)
+{
+	char folder[] = "/tmp/poplar-salt-XXXXXX", path[64], one[IPC_SALT_SIZE],
+	     two[IPC_SALT_SIZE];
+	const struct config config = {.server = {.state_dir = folder}};
+	unsigned char octets[SCRAM_SALT_MAX];
+	uint32_t iterations;
+	size_t length;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	for (size_t salt = 1; salt <= SCRAM_SALT_MAX; salt++) {
+		struct imitation imitation = {0};
+
+		imitation_add(&imitation, (uint32_t)salt + 4000, salt);
+		for (int turn = 0; turn < 2; turn++) {
+			assert_int_equal(exchange_make_up(&config, "alice",
+			                     &imitation, turn == 0 ? one : two,
+			                     &iterations),
+			    0);
+			assert_int_equal(iterations, salt + 4000);
+		}
+		assert_string_equal(one, two);
+		assert_true(text_from_base64(one, strlen(one), octets,
+		    sizeof(octets), &length));
+		assert_int_equal(length, salt);
+	}
+	/* no octets twice in a long one */
+	assert_memory_not_equal(octets, octets + 32, 32);
+	snprintf(path, sizeof(path), "%s/scram-key", folder);
+	assert_int_equal(unlink(path) | rmdir(folder), 0);
 }
 
 int
@@ -184,7 +231,8 @@ main(void)
 	    cmocka_unit_test(test_not_our_challenge),
 	    cmocka_unit_test(test_keys_as_text),
 	    cmocka_unit_test(test_derive_limits),
-	    cmocka_unit_test(test_made_up_salts),
+	    cmocka_unit_test(test_made_up),
+	    cmocka_unit_test(test_made_up_like_others),
 	};
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
