@@ -112,7 +112,10 @@ enum md_error maildrop_open(const struct md_fds *fds,
     const struct md_limits *limits, const struct md_host *host,
     struct maildrop **mdp);
 
-/* Releases locks and memory; the descriptors stay open. NULL is allowed. */
+/*
+ * Releases locks and memory; the descriptors stay open. Gives back the room of
+ * a large journal, see maildrop_is_untidy(). NULL is allowed.
+ */
 void maildrop_close(struct maildrop *md);
 
 /* What opening it took, and what the index remembers; as of the login. */
@@ -175,9 +178,17 @@ void maildrop_rest(struct maildrop *md);
  * UPDATE (RFC 1725 section 6): removes the marked messages under both locks,
  * keeps everything else, mail that arrived meanwhile included, and leaves the
  * maildrop as it was on every failure. Writes nothing to the maildrop when
- * nothing is marked. *removedp is set to the number removed.
+ * nothing is marked. *removedp is set to the number removed. The locks are
+ * released, also where they were to be kept, for the session is over.
  */
 enum md_error maildrop_update(struct maildrop *md, uint32_t *removedp);
+
+/*
+ * Whether UPDATE left a large journal to be emptied by maildrop_close(), which
+ * takes a while that no client need wait for: the maildrop is done with, its
+ * locks are released. Until then the session lock must be held.
+ */
+bool maildrop_is_untidy(const struct maildrop *md);
 
 /* Octets of a journal before the mail it keeps. */
 #define MD_JOURNAL_BODY 1024

@@ -6,7 +6,8 @@
  *   3. the body is written over [from, end), the tail marked, both synced
  *   4. a head with phase CUT, synced
  *   5. the file is shortened, synced
- *   6. the journal is emptied, synced
+ *   6. a head with phase DONE, not synced
+ *   7. the journal is synced and emptied, when there is time: cut_tidy()
  *
  * Without space for 1, phase MOVE takes the place of COPY: see gap.c. What
  * was appended before 5 is moved down by a cut of its own.
@@ -80,7 +81,7 @@ shorten(struct cutter *cutter)
 		return -1;
 	if (disk_sync(cutter->mbox) == -1)
 		return -1;
-	return journal_empty(&cutter->journal);
+	return journal_finish(&cutter->journal);
 }
 
 static int
@@ -143,6 +144,9 @@ cut_rest(struct cutter *cutter, const struct cut *cut)
 	if (cutter_plan(cutter, cut, JOURNAL_DROP, &head) == -1)
 		return cutter_no_space(errno) ? truncate_alone(cut) : reason(errno);
 	digest_of("", 0, &head.body);
+	/* no body's sync has made sure that the journal is empty on the disk */
+	if (disk_datasync(cut->journal) == -1)
+		return MD_IO;
 	if (cutter_put(cutter, &head) == 0)
 		return cutter_finish(cutter) == -1 ? MD_IO : MD_OK;
 	return errno == ENOSPC ? truncate_alone(cut) : MD_IO;
@@ -158,9 +162,6 @@ cut_some(struct cutter *cutter, const struct cut *cut)
 		return MD_IO;
 	if (state != JOURNAL_NONE)
 		return MD_PENDING;
-	/* a dead session may have emptied it, and left that unsynced */
-	if (disk_datasync(cut->journal) == -1)
-		return MD_IO;
 	if (cut->count == 0)
 		return cut_rest(cutter, cut);
 	if (commit(cutter, cut) == -1)
@@ -181,6 +182,12 @@ cut_commit(const struct cut *cut)
 	error = cutter.id.size == cut->size ? cut_some(&cutter, cut) : MD_CHANGED;
 	cutter_close(&cutter);
 	return error;
+}
+
+int
+cut_tidy(int journal)
+{
+	return journal_clear(journal);
 }
 
 int

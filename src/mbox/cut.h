@@ -26,7 +26,7 @@ struct cut {
 
 /*
  * Commits the cut. MD_OK: the kept octets alone are in the file, synced, the
- * journal holds no cut. MD_NO_SPACE, MD_NO_MEMORY, MD_CHANGED (the file is not of
+ * journal holds no cut, but still its room: cut_tidy(). MD_NO_SPACE, MD_NO_MEMORY, MD_CHANGED (the file is not of
  * that size, or a span lies outside), MD_PENDING (the journal holds another
  * cut): nothing was changed. MD_IO: it may have been committed; the journal
  * stays, and a later cut_recover() finishes it or finds nothing.
@@ -40,6 +40,12 @@ enum md_error cut_commit(const struct cut *cut);
  * the disk is too full to finish; the journal stays, as after MD_IO.
  */
 enum md_error cut_recover(int mbox, int journal, enum md_recovery *recoveryp);
+
+/*
+ * Empties the journal behind a cut that was committed. That takes time, and no
+ * lock of the maildrop; if it is not done, the next cut_recover() does it.
+ */
+int cut_tidy(int journal);
 
 /*
  * Keeps a few blocks for an empty journal, of which its size tells nothing,

@@ -78,7 +78,8 @@ is_believable(const struct journal_head *head, const struct disk_stat *id,
 	    head->version != VERSION)
 		return false;
 	sum(head, &checksum);
-	return digest_equal(&checksum, &head->checksum) && is_of(head, id) &&
+	return digest_equal(&checksum, &head->checksum) &&
+	       (head->phase == JOURNAL_DONE || is_of(head, id)) &&
 	       is_sane(head, journal_size);
 }
 
@@ -137,31 +138,37 @@ journal_load(struct journal *journal, const struct disk_stat *id,
 		if (try_slot(journal, &heads[slot], slot, ranger, &valid) == -1)
 			return -1;
 	}
-	*statep = valid ? JOURNAL_VALID : JOURNAL_DAMAGED;
+	*statep = !valid                                ? JOURNAL_DAMAGED
+	          : journal->head.phase == JOURNAL_DONE ? JOURNAL_OVER
+	                                                : JOURNAL_VALID;
 	return 0;
 }
 
 static int
 write_slot(int fd, unsigned slot, const struct journal_head *head)
 {
-	if (disk_write(fd, head, sizeof(*head), (off_t)slot * JOURNAL_SLOT) == -1)
-		return -1;
-	return disk_datasync(fd);
+	return disk_write(fd, head, sizeof(*head), (off_t)slot * JOURNAL_SLOT);
+}
+
+/* Completes what is to count next and writes it. */
+static int
+write_next(const struct journal *journal, struct journal_head *next)
+{
+	memcpy(next->magic, magic, sizeof(magic));
+	next->version = VERSION;
+	next->sequence = journal->head.sequence + 1;
+	sum(next, &next->checksum);
+	return write_slot(journal->fd, journal->slot ^ 1, next);
 }
 
 int
 journal_put(struct journal *journal, const struct journal_head *head)
 {
 	struct journal_head next = *head;
-	unsigned slot = journal->slot ^ 1;
 
-	memcpy(next.magic, magic, sizeof(magic));
-	next.version = VERSION;
-	next.sequence = journal->head.sequence + 1;
-	sum(&next, &next.checksum);
-	if (write_slot(journal->fd, slot, &next) == -1)
+	if (write_next(journal, &next) == -1 || disk_datasync(journal->fd) == -1)
 		return -1;
-	journal->slot = slot;
+	journal->slot ^= 1;
 	journal->head = next;
 	return 0;
 }
@@ -169,16 +176,29 @@ journal_put(struct journal *journal, const struct journal_head *head)
 int
 journal_renew(const struct journal *journal)
 {
-	return write_slot(journal->fd, journal->slot, &journal->head);
+	if (write_slot(journal->fd, journal->slot, &journal->head) == -1)
+		return -1;
+	return disk_datasync(journal->fd);
 }
 
 int
-journal_empty(struct journal *journal)
+journal_finish(struct journal *journal)
 {
-	if (disk_truncate(journal->fd, 0) == -1)
-		return -1;
-	if (disk_sync(journal->fd) == -1)
+	struct journal_head done = journal->head;
+
+	done.phase = JOURNAL_DONE;
+	done.body_length = 0;
+	digest_of("", 0, &done.body);
+	if (write_next(journal, &done) == -1)
 		return -1;
 	journal_start(journal, journal->fd);
 	return 0;
+}
+
+int
+journal_clear(int fd)
+{
+	if (disk_datasync(fd) == -1)
+		return -1;
+	return disk_truncate(fd, 0);
 }

@@ -5,7 +5,8 @@
  * number, then the body. The valid header with the highest sequence counts; a
  * header never replaces the one that counts, and appears on the disk whole or
  * not at all. An empty journal has size 0; one whose slots are both zero was
- * never committed.
+ * never committed; one whose header says DONE is over, whatever became of the
+ * maildrop since.
  */
 #ifndef POPLAR_MBOX_JOURNAL_H
 #define POPLAR_MBOX_JOURNAL_H
@@ -26,6 +27,7 @@ enum journal_phase {
 	JOURNAL_MOVE,     /* the body is a plan, `moved` octets are in place */
 	JOURNAL_CUT,      /* [from, end) is right, the file ends at `end` next */
 	JOURNAL_DROP,     /* nothing is kept, the file ends at `from` next */
+	JOURNAL_DONE,     /* the file ends at `end`: nothing is left to do */
 	JOURNAL_PHASES
 };
 
@@ -65,6 +67,7 @@ struct journal_head {
 
 enum journal_state {
 	JOURNAL_NONE,   /* nothing was committed */
+	JOURNAL_OVER,   /* what was committed is done */
 	JOURNAL_VALID,  /* `head` counts */
 	JOURNAL_DAMAGED /* a header is there, and none that can be believed */
 };
@@ -98,7 +101,13 @@ int journal_put(struct journal *journal, const struct journal_head *head);
  */
 int journal_renew(const struct journal *journal);
 
-/* Empties it, durably. */
-int journal_empty(struct journal *journal);
+/* Puts the header that ends it, not synced; it holds nothing from then on. */
+int journal_finish(struct journal *journal);
+
+/*
+ * Empties one in which nothing counts. What says so is synced first, for the
+ * truncation is not: nothing older may come back with a power cut.
+ */
+int journal_clear(int fd);
 
 #endif

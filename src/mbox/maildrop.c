@@ -128,6 +128,7 @@ maildrop_close(struct maildrop *md)
 	if (md == NULL)
 		return;
 	lock_end(&md->lock);
+	update_tidy(md);
 	table_clear(&md->table);
 	maildrop_rest(md);
 	free(md);

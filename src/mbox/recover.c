@@ -150,7 +150,7 @@ close_up(struct cutter *cutter)
 {
 	if (disk_sync(cutter->mbox) == -1)
 		return -1;
-	return journal_empty(&cutter->journal);
+	return journal_finish(&cutter->journal);
 }
 
 static int
@@ -166,15 +166,6 @@ act(struct cutter *cutter, enum md_recovery *recoveryp)
 	return verdict == FINISHED ? close_up(cutter) : 0;
 }
 
-/* Zeros are synced first: what they took back must not come again. */
-static int
-clear(int journal)
-{
-	if (disk_datasync(journal) == -1)
-		return -1;
-	return disk_truncate(journal, 0);
-}
-
 static int
 recover(struct cutter *cutter, enum md_recovery *recoveryp)
 {
@@ -183,12 +174,13 @@ recover(struct cutter *cutter, enum md_recovery *recoveryp)
 	if (journal_load(&cutter->journal, &cutter->id, &cutter->ranger, &state) ==
 	    -1)
 		return -1;
-	if (state == JOURNAL_VALID)
-		return act(cutter, recoveryp);
-	if (state == JOURNAL_NONE)
-		return clear(cutter->journal.fd);
-	*recoveryp = MD_RECOVERY_CONFLICT;
-	return 0;
+	if (state == JOURNAL_DAMAGED)
+		*recoveryp = MD_RECOVERY_CONFLICT;
+	if (state == JOURNAL_VALID && act(cutter, recoveryp) == -1)
+		return -1;
+	if (*recoveryp == MD_RECOVERY_CONFLICT)
+		return 0;
+	return journal_clear(cutter->journal.fd);
 }
 
 static enum md_error

@@ -53,6 +53,7 @@ struct maildrop {
 	uint32_t live;      /* not marked as deleted: messages, octets */
 	uint64_t octets;
 	uint32_t last;
+	bool untidy; /* the journal is over, and not yet empty */
 	struct scan *scan;
 	char *block; /* BLOCK_SIZE, NULL until it is needed */
 	struct reading reading;
@@ -105,8 +106,13 @@ bool verify_is_known(const struct maildrop *md, uint32_t index);
 /* A mismatch was found: the next login scans everything. Returns MD_CHANGED. */
 enum md_error verify_distrust(struct maildrop *md);
 
-/* update.c: finishes an interrupted UPDATE; both locks are held. */
+/* update.c */
+
+/* Finishes an interrupted UPDATE; both locks are held. */
 enum md_error update_recover(struct md_fds *fds, const struct md_host *host,
     enum md_recovery *recoveryp);
+
+/* Empties the journal of one that is finished, if that is left to be done. */
+void update_tidy(struct maildrop *md);
 
 #endif

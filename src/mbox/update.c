@@ -17,6 +17,9 @@
 
 #define SETTLE_ROUNDS 8
 
+/* Octets of a journal that take no time to speak of to give back. */
+#define TIDY_AT_ONCE ((off_t)1024 * 1024)
+
 static bool
 is_going(const struct maildrop *md, uint32_t index)
 {
@@ -116,6 +119,33 @@ spans_to_keep(const struct maildrop *md, uint32_t first, size_t *countp)
 	return keep;
 }
 
+void
+update_tidy(struct maildrop *md)
+{
+	if (md->untidy && cut_tidy(md->fds.journal) == 0)
+		(void)cut_prepare(md->fds.journal);
+	md->untidy = false;
+}
+
+bool
+maildrop_is_untidy(const struct maildrop *md)
+{
+	return md->untidy;
+}
+
+/* A small journal is emptied at once, that of a large maildrop at leisure. */
+static void
+tidy_soon(struct maildrop *md)
+{
+	struct disk_stat journal;
+
+	if (disk_stat(md->fds.journal, &journal) == -1)
+		return;
+	md->untidy = journal.size > 0;
+	if (journal.size <= TIDY_AT_ONCE)
+		update_tidy(md);
+}
+
 static enum md_error
 commit(struct maildrop *md, uint32_t first)
 {
@@ -134,6 +164,8 @@ commit(struct maildrop *md, uint32_t first)
 	if (keep == NULL)
 		return MD_NO_MEMORY;
 	error = cut_commit(&cut);
+	if (error == MD_OK)
+		tidy_soon(md);
 	free(keep);
 	return error;
 }
@@ -294,7 +326,7 @@ maildrop_update(struct maildrop *md, uint32_t *removedp)
 	}
 	if (error == MD_OK)
 		finish(md, removedp);
-	lock_drop(&md->lock);
+	lock_end(&md->lock);
 	return error;
 }
 

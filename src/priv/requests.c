@@ -20,7 +20,7 @@
 #include "report.h"
 #include "state.h"
 
-#define IN_USE_RETRY_MS 50
+#define IN_USE_RETRY_MS 20
 #define LAST_MOMENT_MS 2
 #define COMPLAINT_EVERY_MS 60000
 

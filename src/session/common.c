@@ -112,6 +112,26 @@ say_updated(struct client *client, enum md_error error, uint32_t left)
 		    left);
 }
 
+/*
+ * The maildrop is free before the client hears of it; but the journal of a large
+ * one is emptied behind the reply, and the session lock held until then. A client
+ * that does not read does not stop that.
+ */
+static void
+say_goodbye(struct client *client, enum md_error error, uint32_t left)
+{
+	const bool later = maildrop_is_untidy(client->maildrop);
+
+	if (!later)
+		client_release(client);
+	link_end(&client->link, &client->tally);
+	say_updated(client, error, left);
+	if (later) {
+		stream_flush_soon(&client->stream);
+		client_release(client);
+	}
+}
+
 /* The UPDATE state: commits, lets go of every lock, then tells how it went. */
 static enum verdict
 update(struct client *client)
@@ -138,9 +158,7 @@ update(struct client *client)
 	client->tally.reason = IPC_END_QUIT;
 	client->tally.left = left;
 	client->tally.octets_left = octets;
-	client_release(client);
-	link_end(&client->link, &client->tally);
-	say_updated(client, error, left);
+	say_goodbye(client, error, left);
 	return CLOSE;
 }
 

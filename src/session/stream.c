@@ -120,6 +120,15 @@ stream_flush(struct stream *stream)
 	stream->filled = 0;
 }
 
+void
+stream_flush_soon(struct stream *stream)
+{
+	struct pollfd client = {.fd = stream->channel.out, .events = POLLOUT};
+
+	if (poll(&client, 1, 0) == 1)
+		stream_flush(stream);
+}
+
 char *
 stream_room(struct stream *stream, size_t want, size_t *roomp)
 {

@@ -78,6 +78,9 @@ void stream_filled(struct stream *stream, size_t length);
 /* Sends all output. */
 void stream_flush(struct stream *stream);
 
+/* The same, if the client's connection has room for it now. */
+void stream_flush_soon(struct stream *stream);
+
 /*
  * Sends all output, then turns to TLS within timeout_ms. The caller has made
  * sure that no input is buffered. False: there is a fault now.

@@ -82,13 +82,18 @@ quit(struct world *world, const struct every *every, struct tally *tally)
 	sim_boot(false, 0);
 	sim.crash_chosen = true;
 	reply = cut_commit(&cut);
-	sim.fault = FAULT_NEVER;
 	tally->sessions++;
-	tally->deaths += sim.dead;
-	if (sim.dead || (sim.faults > 0 && reply == MD_IO))
+	if (sim.dead || (sim.faults > 0 && reply == MD_IO)) {
+		tally->deaths += sim.dead;
+		sim.fault = FAULT_NEVER;
 		return true;
+	}
 	world->old = reply != MD_OK;
 	world->new = reply == MD_OK;
+	if (reply == MD_OK)
+		cut_tidy(SIM_JOURNAL);
+	tally->deaths += sim.dead;
+	sim.fault = FAULT_NEVER;
 	tally->confirmed += reply == MD_OK;
 	return reply == MD_OK ||
 	       ((sim.full || sim.faults > 0) && reply == MD_NO_SPACE);

@@ -110,6 +110,15 @@ recover(struct life *life, unsigned crash_at, bool *donep)
 	return world_settle(&life->world);
 }
 
+/* Whether nothing is left to be done for a journal. */
+static bool
+is_over(void)
+{
+	const struct journal_head *head = sim_head();
+
+	return head->sequence == 0 || head->phase == JOURNAL_DONE;
+}
+
 /* What the client was told, and what that promises. */
 static bool
 believe(struct life *life, enum md_error reply)
@@ -119,7 +128,7 @@ believe(struct life *life, enum md_error reply)
 	if (reply == MD_OK) {
 		life->world.old = false;
 		life->tally->confirmed++;
-		return sim_head()->sequence == 0;
+		return is_over();
 	}
 	if (reply == MD_IO)
 		return sim.faults > 0;
@@ -163,18 +172,23 @@ quit(struct life *life, unsigned crash_at)
 
 	life->from = cut.from;
 	life->size = cut.size;
+	life->quiet = false;
 	life->world.new = true;
 	spoil(life);
 	if (sim.fault == FAULT_ONCE && one_in(2))
 		crash_at = sim.fault_at + 1 + sim.choose(4);
 	sim_boot(false, crash_at);
 	reply = cut_commit(&cut);
+	if (!believe(life, reply))
+		return false;
+	/* the client knows; now and then the session dies of that */
+	if (!sim.dead && reply == MD_OK && !one_in(4))
+		life->quiet = cut_tidy(SIM_JOURNAL) == 0;
 	sim.fault = FAULT_NEVER;
 	life->tally->sessions++;
 	life->tally->deaths += sim.dead;
-	life->quiet = !sim.dead && reply == MD_OK;
 	life->tally->faults += sim.faults;
-	return believe(life, reply) && is_cheap(&cut, sim.written - written);
+	return is_cheap(&cut, sim.written - written);
 }
 
 static bool

@@ -35,15 +35,15 @@ enum sim_site {
 	SITE_DROP,       /* maildrop, the mark where nothing is kept */
 	SITE_SHORTEN,    /* maildrop, shortened */
 	SITE_CLOSE,      /* maildrop, found shortened by recovery */
-	SITE_FIRST,      /* journal, before anything is written */
-	SITE_CLEAR,      /* journal, zeros that take a head back */
+	SITE_FIRST,      /* journal, before a head that comes without body */
+	SITE_CLEAR,      /* journal, what says that nothing counts */
 	SITE_BODY,       /* journal, the body or plan */
 	SITE_HEAD_COPY,  /* journal, the head that commits */
 	SITE_HEAD_MOVE,  /* journal, the same for a plan, or progress */
 	SITE_HEAD_DROP,  /* journal, the head where nothing is kept */
 	SITE_HEAD_CUT,   /* journal, the head before the file is shortened */
 	SITE_HEAD_AGAIN, /* journal, the head that recovery acts upon */
-	SITE_EMPTY,      /* journal, emptied */
+	SITE_HEAD_DONE,  /* journal, the head that ends it */
 	SITE_SYNCS,
 	WEAK_ONE_SLOT = SITE_SYNCS, /* both slots are one */
 	WEAK_NO_MARK,               /* the mark is not written */

@@ -16,15 +16,15 @@ static const char *const names[WEAKNESSES] = {
     [SITE_DROP] = "the sync of the mark where nothing is kept",
     [SITE_SHORTEN] = "the sync of the shortened maildrop",
     [SITE_CLOSE] = "the sync of a maildrop found shortened",
-    [SITE_FIRST] = "the sync of the journal before anything is written",
-    [SITE_CLEAR] = "the sync of a head that was taken back",
+    [SITE_FIRST] = "the sync of the journal before a head without body",
+    [SITE_CLEAR] = "the sync of a journal that is to be emptied",
     [SITE_BODY] = "the sync of the journal's body",
     [SITE_HEAD_COPY] = "the sync of the head that commits",
     [SITE_HEAD_MOVE] = "the sync of the head of a plan and its progress",
     [SITE_HEAD_DROP] = "the sync of the head where nothing is kept",
     [SITE_HEAD_CUT] = "the sync of the head before the maildrop is shortened",
     [SITE_HEAD_AGAIN] = "the sync of the head that recovery writes again",
-    [SITE_EMPTY] = "the sync of the emptied journal",
+    [SITE_HEAD_DONE] = "the sync of the head that ends a journal",
     [WEAK_ONE_SLOT] = "the second slot",
     [WEAK_NO_MARK] = "the mark",
     [WEAK_NO_HEAD_CUT] = "the head before the maildrop is shortened",
@@ -76,16 +76,15 @@ site_of_journal(const struct sim_file *file)
 	    [JOURNAL_MOVE] = SITE_HEAD_MOVE,
 	    [JOURNAL_CUT] = SITE_HEAD_CUT,
 	    [JOURNAL_DROP] = SITE_HEAD_DROP,
+	    [JOURNAL_DONE] = SITE_HEAD_DONE,
 	};
 	const struct sim_op *last = &file->ops[file->count - 1];
 
 	if (file->own_ops == 0)
 		return sim.recovering ? SITE_CLEAR : SITE_FIRST;
-	if (last->truncates)
-		return last->size == 0 ? SITE_EMPTY : SITE_BODY;
-	if (last->at >= JOURNAL_BODY)
+	if (last->truncates || last->at >= JOURNAL_BODY)
 		return SITE_BODY;
-	if (!sim.recovering || sim.again)
+	if (!sim.recovering || sim.again || sim_head()->phase == JOURNAL_DONE)
 		return heads[sim_head()->phase];
 	sim.again = true;
 	return SITE_HEAD_AGAIN;

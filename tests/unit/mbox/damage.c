@@ -166,19 +166,23 @@ test_short(void **state)
 	for_each_state(check_short);
 }
 
+/* Another file in the maildrop's place, or none; that matters to no finished cut. */
 static void
 check_other(void)
 {
+	const enum md_recovery right = sim_head()->phase == JOURNAL_DONE
+	                                   ? MD_RECOVERY_NONE
+	                                   : MD_RECOVERY_CONFLICT;
 	enum md_recovery recovery;
 
 	put_back();
 	sim.file[SIM_MBOX].inode++;
-	assert_int_equal(check_recovery(), MD_RECOVERY_CONFLICT);
+	assert_int_equal(check_recovery(), right);
 	sim.file[SIM_MBOX].inode--;
 	put_back();
 	sim_boot(true, 0);
 	assert_int_equal(cut_recover(-1, SIM_JOURNAL, &recovery), MD_OK);
-	assert_int_equal(recovery, MD_RECOVERY_CONFLICT);
+	assert_int_equal(recovery, right);
 }
 
 static void

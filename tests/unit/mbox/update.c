@@ -274,6 +274,51 @@ test_not_sealed(void **state)
 	box_remove(&box);
 }
 
+/* Octets of the journal; the maildrop is not locked. */
+static off_t
+journal_of_free(struct box *box)
+{
+	struct flock lock = {.l_type = F_WRLCK};
+	int fd = open(box->mbox, O_RDWR);
+	struct stat st;
+
+	assert_int_equal(fcntl(fd, F_OFD_GETLK, &lock), 0);
+	assert_int_equal(lock.l_type, F_UNLCK);
+	close(fd);
+	assert_int_equal(fstat(box->fds.journal, &st), 0);
+	return st.st_size;
+}
+
+/* A large journal is left until the maildrop is closed, a small one is not. */
+static void
+test_untidy(void **state)
+{
+	static char body[2 << 20];
+
+	(void)state;
+	for (int large = 0; large < 2; large++) {
+		struct box box;
+
+		box_make(&box);
+		box.limits.lock_session = true;
+		box_fill(&box, parts[0]);
+		box_append(&box, parts[1]);
+		memset(body, 'x', sizeof(body) - 1);
+		if (large == 1)
+			box_append(&box, body);
+		box_open(&box);
+		assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
+		assert_int_equal(maildrop_update(box.md, &(uint32_t){0}), MD_OK);
+		assert_int_equal(maildrop_is_untidy(box.md), large == 1);
+		assert_int_equal(journal_of_free(&box) > 0, large == 1);
+		assert_int_equal(box.undotlocks, 1);
+		maildrop_close(box.md);
+		box.md = NULL;
+		assert_int_equal(journal_of_free(&box), 0);
+		box_remove(&box);
+	}
+}
+
 int
 main(void)
 {
@@ -286,6 +331,7 @@ main(void)
 	    cmocka_unit_test(test_sealed),
 	    cmocka_unit_test(test_sealed_for_good),
 	    cmocka_unit_test(test_not_sealed),
+	    cmocka_unit_test(test_untidy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
