@@ -3,10 +3,16 @@
 Run as python3 tests/system/test_manual.py; POPLAR_BUILD names the build folder.
 """
 import os
+import pathlib
+import pwd
 import re
+import shutil
 import subprocess
+import tempfile
 import unittest
 
+import client
+import harness
 import runner
 
 BUILD = os.path.abspath(os.environ.get("POPLAR_BUILD", "build"))
@@ -63,6 +69,46 @@ class Subcommands(unittest.TestCase):
                 letters = "".join(re.findall(r"^\.(?:Op )?Fl (\w+)", part[1], re.MULTILINE))
                 said = "".join(re.findall(r"-(\w+)", " ".join(rest)))
                 self.assertEqual(sorted(letters), sorted(said))
+
+
+class Examples(unittest.TestCase):
+    """What the pages tell people to type."""
+
+    def example(self, name, words):
+        """The literal block behind some words, as it is to be typed."""
+        block = re.search(re.escape(words) + r"\n\.Bd [^\n]*\n(.*?)\.Ed", page(name), re.DOTALL)
+        return block[1].replace("\\e\n", "\\\n").replace("\n$ ", "\n").removeprefix("$ ")
+
+    def test_poplard_without_root(self):
+        place = pathlib.Path(tempfile.mkdtemp(prefix="poplar-manual-"))
+        self.addCleanup(shutil.rmtree, place, ignore_errors=True)
+        who = {}
+        if os.geteuid() == 0:
+            who = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            shutil.chown(place, "nobody", "nogroup")
+        for program in ("poplard", "poplarctl"):
+            shutil.copy(os.path.join(BUILD, program), place)
+        port = harness.free_port()
+        script = self.example("poplard.8", "Without root, for one's own mail:")
+        self.assertIn("127.0.0.1:1110", script)
+        script = script.replace("127.0.0.1:1110", f"127.0.0.1:{port}")
+        script = script.replace("poplarctl passwd", "echo secret | poplarctl passwd -s")
+        script = script.replace("poplard -F", "exec poplard -F -o auth.first_uid=1")
+        with subprocess.Popen(["sh", "-e", "-c", script], cwd="/", stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env={"HOME": str(place), "PATH": f"{place}:/usr/bin:/bin"},
+                              **who) as process:
+            self.addCleanup(process.kill)
+            for line in process.stdout:
+                if b"ready" in line:
+                    break
+            else:
+                self.fail(f"it ended with {process.wait(10)}")
+            name = "nobody" if who else pwd.getpwuid(os.getuid()).pw_name
+            with client.Client(port) as session:
+                self.assertRegex(session.login(name, "secret"), r"^\+OK \d+ messages")
+            process.terminate()
+            self.assertEqual(process.wait(20), 0)
 
 
 if __name__ == "__main__":
