@@ -130,11 +130,12 @@ login_open(struct client *client)
 	return GO_ON;
 }
 
-/* RFC 2449 section 8.1.1. */
-static unsigned
-delay_seconds(const struct client *client)
+/* RFC 2449 section 6.5: who heeds it must never be refused. */
+unsigned
+login_delay_seconds(const struct client *client)
 {
-	return (unsigned)(client->setup->config->session.login_delay_ms / 1000);
+	return (unsigned)((client->setup->config->session.login_delay_ms + 999) /
+	                  1000);
 }
 
 static enum verdict
@@ -147,7 +148,7 @@ refuse_login(struct client *client, const struct ipc_login_reply *reply)
 	else if (reply->result == IPC_RESULT_DELAYED)
 		client_say(client,
 		    "-ERR [LOGIN-DELAY] log in at most every %u seconds",
-		    delay_seconds(client));
+		    login_delay_seconds(client));
 	else
 		client_refuse(client, result_texts[reply->result]);
 	return reply->result == IPC_RESULT_DENIED ? client_failed(client) : GO_ON;

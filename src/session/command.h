@@ -89,6 +89,9 @@ enum verdict run_rpop(struct client *client, const struct args *args);
 /* Whether a password may come over this connection (auth.cleartext). */
 bool cleartext_allowed(const struct client *client);
 
+/* session.login_delay in seconds, as clients are told it: rounded up. */
+unsigned login_delay_seconds(const struct client *client);
+
 /* Whether UTF8 is offered (session.utf8). */
 bool utf8_offered(const struct client *client);
 

@@ -22,9 +22,7 @@ static const char *const update_texts[MD_ERRORS] = {
 static void
 put_login_delay(struct client *client)
 {
-	stream_format(&client->stream, " %llu",
-	    (unsigned long long)client->setup->config->session.login_delay_ms /
-	        1000);
+	stream_format(&client->stream, " %u", login_delay_seconds(client));
 }
 
 static bool

@@ -57,6 +57,10 @@ class Capa(Case):
             self.assertIn(word, lines)
         self.assertNotIn("USER", lines)
 
+    def test_capa_tells_no_shorter_delay_than_holds(self):
+        with self.daemon(session__login_delay="1001ms").client() as client:
+            self.assertIn("LOGIN-DELAY 2", self.capa(client))
+
 
 class Lang(Case):
     def test_lang_lists_and_selects(self):
