@@ -20,7 +20,9 @@ limits_refuse(const struct peer *peer, const char *text)
 	int n = snprintf(line, sizeof(line), "-ERR [SYS/TEMP] %s\r\n", text);
 
 	log_info("ip=%s refused: %s", peer->address, text);
-	(void)send(peer->fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* under TLS no client would take it for a reply */
+	if (!peer->tls)
+		(void)send(peer->fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(peer->fd);
 }
 

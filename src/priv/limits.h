@@ -19,7 +19,7 @@
 bool limits_admit(const struct config *config, struct table *table,
     const struct peer *peer);
 
-/* Sends one -ERR line without waiting, logs it, closes the connection. */
+/* Sends one -ERR line without waiting (none under TLS), logs it, closes the connection. */
 void limits_refuse(const struct peer *peer, const char *text);
 
 #endif
