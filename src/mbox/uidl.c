@@ -27,7 +27,7 @@
  * Some hundred new messages among many that are known: nearly all look-ups find
  * a free slot at once, and the slots stay in the processor's first cache.
  */
-#define SLOTS_MIN 2048
+#define SLOTS_OF_MANY 2048
 
 _Static_assert(HASH_SIZE == 2 * sizeof(uint64_t), "two words a hash");
 
@@ -65,12 +65,14 @@ draw_factors(struct kinds *kinds)
 		kinds->factors[i] = XXH3_64bits_withSeed(seed, sizeof(seed), i) | 1;
 }
 
+/* For count messages, among which others are to be looked up. */
 static enum md_error
-kinds_init(struct kinds *kinds, const struct message *messages, size_t count)
+kinds_init(struct kinds *kinds, const struct message *messages, size_t count,
+    size_t others)
 {
-	size_t size = SLOTS_MIN;
+	size_t size = 16;
 
-	while (size < count + count / 2)
+	while (size < count + count / 2 || (size < others && size < SLOTS_OF_MANY))
 		size *= 2;
 	kinds->messages = messages;
 	kinds->mask = size - 1;
@@ -245,7 +247,7 @@ uidl_assign(struct table *table, uint32_t first, const struct table *remembered,
 	enum md_error error;
 
 	*freshp = table->count - first;
-	error = kinds_init(&kinds, table->messages, table->count - first);
+	error = kinds_init(&kinds, table->messages, table->count - first, first);
 	if (error != MD_OK)
 		return error;
 	line_up(&kinds, table, first);
@@ -332,7 +334,7 @@ uidl_retire(struct table *table)
 		retiring += is_retiring(&table->messages[i]);
 	if (retiring == 0)
 		return MD_OK;
-	error = kinds_init(&kinds, table->messages, retiring);
+	error = kinds_init(&kinds, table->messages, retiring, table->count);
 	if (error != MD_OK)
 		return error;
 	for (uint32_t i = 0; i < table->count; i++) {

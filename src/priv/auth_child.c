@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "fork.h"
 #include "log.h"
 #include "reap.h"
 #include "signals.h"
@@ -169,7 +170,7 @@ auth_begin(const struct config *config, const struct auth_request *request,
 	if (make_pipe(ends) == -1)
 		return -1;
 	child->pipe = ends[0];
-	child->pid = fork();
+	child->pid = fork_alone();
 	if (child->pid == 0)
 		child_main(config, request, parent, ends[1]);
 	saved = errno;

@@ -23,6 +23,7 @@
 #include "account.h"
 #include "auth.h"
 #include "clock.h"
+#include "fork.h"
 #include "limits.h"
 #include "log.h"
 #include "monitor.h"
@@ -137,7 +138,7 @@ serve(struct listener *listener, const struct peer *peer)
 	peer_source(peer->ip, row->source);
 	row->exempt = peer->local || peer->proxy;
 	row->accepted = clock_now_us();
-	pid = fork();
+	pid = fork_alone();
 	if (pid == 0)
 		become_monitor(listener, peer, row);
 	if (pid == -1) {
@@ -200,7 +201,7 @@ start_recoveries(struct listener *listener)
 	while (
 	    !listener->stopping &&
 	    (state_name = recoveries_next(&listener->recoveries, &place)) != NULL) {
-		*place = fork();
+		*place = fork_alone();
 		if (*place == 0) {
 			leave_listener(listener);
 			describe_monitor(listener, &setup);

@@ -20,6 +20,7 @@
 
 #include "certificates.h"
 #include "clock.h"
+#include "fork.h"
 #include "log.h"
 #include "pages.h"
 #include "report.h"
@@ -201,7 +202,7 @@ fork_child(struct monitor *monitor, void (*become)(const struct monitor *, int))
 
 	if (ipc_pair(pair) == -1)
 		return -1;
-	monitor->child = fork();
+	monitor->child = fork_alone();
 	if (monitor->child == 0) {
 		close(pair[0]);
 		become(monitor, pair[1]);
