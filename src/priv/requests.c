@@ -428,6 +428,9 @@ static void
 answer_end(struct monitor *monitor, const union ipc_message *message)
 {
 	(void)drop_challenge(monitor);
+	/* SCRAM tells that the proof was right before the maildrop is opened */
+	if (monitor->phase == PHASE_OPENING)
+		report_refusal(monitor, "cancelled", "", false);
 	report_end(monitor, &message->end);
 	if (!monitor_pending(monitor))
 		monitor_let_go(monitor);

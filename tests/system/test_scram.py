@@ -193,7 +193,16 @@ class Scram(SaslCase):
                 client.expect_closed()
             server.wait_idle()
         with server.client() as client:
+            exchange = scram.Exchange()
+            self.begin(client, exchange)
+            self.prompted(client, b64(exchange.final()))
+        # a guess that was right does not go unseen
+        server.wait_log("auth=SCRAM-SHA-256 login=fail reason=cancelled user=mrose$", count=6)
+        self.assertNotIn("login=ok", server.log())
+        with server.client() as client:
             self.log_in(client, scram.Exchange())
+        server.wait_idle()
+        self.assertEqual(server.log().count("login=fail"), 6)
 
     def test_B25_unknown_names_look_like_any(self):
         server = self.serve(self.USERS | {"hash": HASHED, "locked": "!", "apop": "{APOP}secret"},
