@@ -55,8 +55,6 @@ static const struct translation german[] = {
 	    "[AUTH] keine Passwörter über diese Verbindung; TLS verwenden"},
 	{"[AUTH] nobody logs in as another here",
 	    "[AUTH] niemand meldet sich hier als ein anderer an"},
-	{"[AUTH] channel binding is offered, yet the client was told otherwise",
-	    "[AUTH] Kanalbindung wird angeboten, dem Programm wurde anderes gesagt"},
 	{"authentication cancelled", "Anmeldung abgebrochen"},
 	{"mechanism is not offered", "dieses Verfahren wird nicht angeboten"},
 	{"this type of channel binding is not offered",

@@ -104,9 +104,8 @@ take_flag(struct client *client, const char *flag)
 	unsigned char data[TLS_BINDING_MAX];
 
 	if (client->sasl->mech == IPC_MECH_SCRAM) {
-		if (strcmp(flag, "y") == 0 && client->sasl->binding_offered)
-			return "[AUTH] channel binding is offered, yet the client "
-			       "was told otherwise";
+		scram->proof.foreign = strcmp(flag, "y") == 0 &&
+		                       client->sasl->binding_offered;
 		return strcmp(flag, "y") == 0 || strcmp(flag, "n") == 0 ? NULL
 		                                                        : malformed;
 	}
@@ -218,7 +217,6 @@ take_final(struct client *client, char *data)
 	nonce = take(&rest, 'r');
 	if (binding == NULL || nonce == NULL || !are_extensions(rest))
 		return malformed;
-	proof->type = IPC_PROOF;
 	proof->foreign = !binds(client, binding) ||
 	                 strcmp(nonce, scram->nonce) != 0;
 	return NULL;
@@ -234,6 +232,22 @@ static SASL_STEP(finish)
 	return login_open(client);
 }
 
+/* Asks about the proof; false: it was answered, and *verdictp is what a step returns. */
+static bool
+ask(struct client *client, struct ipc_login_reply *reply, enum verdict *verdictp)
+{
+	struct ipc_proof *proof = &client->sasl->scram.proof;
+	bool answered;
+
+	proof->type = IPC_PROOF;
+	stream_flush(&client->stream);
+	answered = link_proof(&client->link, proof, reply, &client->fds);
+	if (login_permitted(client, answered, reply, verdictp))
+		return true;
+	sasl_cancel(client);
+	return false;
+}
+
 static SASL_STEP(take_proof)
 {
 	const char *fault = strlen(data) == length ? take_final(client, data)
@@ -241,17 +255,11 @@ static SASL_STEP(take_proof)
 	char text[2 + TEXT_BASE64_SIZE(IPC_KEY_SIZE)] = "v=";
 	struct ipc_login_reply reply;
 	enum verdict verdict;
-	bool answered;
 
 	if (fault != NULL)
 		return sasl_refuse(client, fault);
-	stream_flush(&client->stream);
-	answered = link_proof(&client->link, &client->sasl->scram.proof, &reply,
-	    &client->fds);
-	if (!login_permitted(client, answered, &reply, &verdict)) {
-		sasl_cancel(client);
+	if (!ask(client, &reply, &verdict))
 		return verdict;
-	}
 	text_to_base64(text + 2, reply.signature, sizeof(reply.signature));
 	return sasl_challenge(client, text, finish);
 }
@@ -270,6 +278,17 @@ send_challenge(struct client *client, const struct ipc_challenge *challenge)
 	if (length >= sizeof(text) || !add(scram, ",") || !add(scram, text))
 		return sasl_refuse(client, malformed);
 	return sasl_challenge(client, text, take_proof);
+}
+
+/* RFC 5802 section 6: it fails. The monitor knows why, and has it logged. */
+static enum verdict
+refuse_downgrade(struct client *client)
+{
+	struct ipc_login_reply reply;
+	enum verdict verdict;
+
+	return ask(client, &reply, &verdict) ? sasl_refuse(client, malformed)
+	                                     : verdict;
 }
 
 SASL_STEP(scram_start)
@@ -291,6 +310,8 @@ SASL_STEP(scram_start)
 		sasl_refuse(client, "[SYS/TEMP] mail is out of reach, try later");
 		return client_failed(client);
 	}
+	if (client->sasl->scram.proof.foreign)
+		return refuse_downgrade(client);
 	client->sasl->challenged = true;
 	return send_challenge(client, &challenge);
 }

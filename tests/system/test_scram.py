@@ -407,6 +407,8 @@ class ScramPlus(SecureCase):
                     ("p=TLS-EXPORTER", "SCRAM-SHA-256-PLUS")):
                 with self.subTest(flag=flag[:20], mechanism=mechanism):
                     client.err(f"AUTH {mechanism} " + b64(scram.Exchange(flag=flag).first()))
+        server.wait_log('auth=SCRAM-SHA-256 login=fail reason=password detail="binding" user=mrose$',
+                        count=2)
         # where no -PLUS is offered, "y" is what a client says that could bind
         with server.client() as client:
             self.log_in(client, scram.Exchange(flag="y"))

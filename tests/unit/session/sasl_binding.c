@@ -59,15 +59,15 @@ test_flags(void **state)
 	static const struct {
 		const char *mechanism, *flag, *reply;
 	} rows[] = {
-	    {"SCRAM-SHA-256",      "y",                  "[AUTH] channel binding is"},
-	    {"SCRAM-SHA-256",      "p=tls-exporter",     MALFORMED                  },
-	    {"SCRAM-SHA-256-PLUS", "n",                  MALFORMED                  },
-	    {"SCRAM-SHA-256-PLUS", "y",                  MALFORMED                  },
-	    {"SCRAM-SHA-256-PLUS", "p",                  MALFORMED                  },
-	    {"SCRAM-SHA-256-PLUS", "p=",                 "this type"                },
-	    {"SCRAM-SHA-256-PLUS", "p=tls-unique",       "this type"                },
-	    {"SCRAM-SHA-256-PLUS", "p=TLS-EXPORTER",     "this type"                },
-	    {"SCRAM-SHA-256-PLUS", "p=tls-exporter\177", "this type"                },
+	    {"SCRAM-SHA-256",      "Y",                  MALFORMED  },
+	    {"SCRAM-SHA-256",      "p=tls-exporter",     MALFORMED  },
+	    {"SCRAM-SHA-256-PLUS", "n",                  MALFORMED  },
+	    {"SCRAM-SHA-256-PLUS", "y",                  MALFORMED  },
+	    {"SCRAM-SHA-256-PLUS", "p",                  MALFORMED  },
+	    {"SCRAM-SHA-256-PLUS", "p=",                 "this type"},
+	    {"SCRAM-SHA-256-PLUS", "p=tls-unique",       "this type"},
+	    {"SCRAM-SHA-256-PLUS", "p=TLS-EXPORTER",     "this type"},
+	    {"SCRAM-SHA-256-PLUS", "p=tls-exporter\177", "this type"},
 	};
 	struct dialogue *d = dialogue_begin("SCRAM-SHA-256-PLUS SCRAM-SHA-256");
 	unsigned char end_point[32];
@@ -94,6 +94,38 @@ test_flags(void **state)
 	/* "n": a client that cannot bind, or will not */
 	begin(d, "SCRAM-SHA-256", FIRST);
 	dialogue_end(d);
+}
+
+/*
+ * "y" where -PLUS is offered. The monitor is told as of a proof of another
+ * connection; should it say yes to that, the answer is no all the same.
+ */
+static void
+test_downgrade(void **state)
+{
+	static const enum ipc_result results[] = {IPC_RESULT_DENIED, IPC_RESULT_OK};
+	union ipc_message message;
+	unsigned char end_point[32];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(results); i++) {
+		struct dialogue *d = dialogue_begin(
+		    "SCRAM-SHA-256-PLUS SCRAM-SHA-256");
+
+		secure(d, end_point);
+		answers_challenge(d, 4096);
+		answers_login(d, results[i]);
+		say64(d, "AUTH SCRAM-SHA-256 ", OCTETS("y,,n=mrose,r=abc"));
+		assert_refused(d, i == 0 ? "[AUTH] login failed" : MALFORMED);
+		assert_int_equal(d->verdict, i == 0 ? GO_ON : CLOSE);
+		assert_int_equal(d->client.failures, i == 0);
+		assert_int_equal(asked(d, &message), IPC_SCRAM);
+		assert_string_equal(message.login.user, "mrose");
+		assert_int_equal(asked(d, &message), IPC_PROOF);
+		assert_int_equal(message.proof.foreign, 1);
+		assert_int_equal(asked(d, &message), 0);
+		dialogue_end(d);
+	}
 }
 
 /* Says a final message with this binding, behind the header; foreign: told so. */
@@ -162,6 +194,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_flags),
+	    cmocka_unit_test(test_downgrade),
 	    cmocka_unit_test(test_binding),
 	};
 
