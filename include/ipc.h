@@ -31,7 +31,8 @@ enum ipc_type {
 	IPC_OPENED,          /* session: struct ipc_opened; no reply */
 	IPC_DOTLOCK,         /* session: struct ipc_plain */
 	IPC_DOTLOCK_REPLY,   /* monitor: struct ipc_plain, value enum md_dotlock */
-	IPC_UNDOTLOCK,       /* session: struct ipc_plain; no reply */
+	IPC_UNDOTLOCK,       /* session: struct ipc_plain */
+	IPC_UNDOTLOCK_REPLY, /* monitor: struct ipc_plain: none of ours is left */
 	IPC_SET_ASIDE,       /* session: struct ipc_plain */
 	IPC_SET_ASIDE_REPLY, /* monitor: struct ipc_plain, value 0 + a descriptor */
 	IPC_BACKDATE,        /* session: struct ipc_plain */

@@ -28,6 +28,7 @@ static const size_t sizes[] = {
     [IPC_DOTLOCK] = sizeof(struct ipc_plain),
     [IPC_DOTLOCK_REPLY] = sizeof(struct ipc_plain),
     [IPC_UNDOTLOCK] = sizeof(struct ipc_plain),
+    [IPC_UNDOTLOCK_REPLY] = sizeof(struct ipc_plain),
     [IPC_SET_ASIDE] = sizeof(struct ipc_plain),
     [IPC_SET_ASIDE_REPLY] = sizeof(struct ipc_plain),
     [IPC_BACKDATE] = sizeof(struct ipc_plain),

@@ -386,6 +386,7 @@ answer_undotlock(struct monitor *monitor, const union ipc_message *message)
 {
 	(void)message;
 	dotlock_remove(&monitor->opening);
+	send_plain(monitor, IPC_UNDOTLOCK_REPLY, 0, NULL, 0);
 }
 
 static void

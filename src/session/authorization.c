@@ -134,8 +134,8 @@ login_open(struct client *client)
 unsigned
 login_delay_seconds(const struct client *client)
 {
-	return (unsigned)((client->setup->config->session.login_delay_ms + 999) /
-	                  1000);
+	return (
+	    unsigned)((client->setup->config->session.login_delay_ms + 999) / 1000);
 }
 
 static enum verdict

@@ -216,12 +216,6 @@ host_dotlock(void *ctx)
 	           : MD_DOTLOCK_FAILED;
 }
 
-static void
-host_undotlock(void *ctx)
-{
-	(void)send_plain(ctx, IPC_UNDOTLOCK, 0, "");
-}
-
 /* One question without arguments; false: refused, or the monitor is gone. */
 static bool
 ask(struct monitor_link *link, enum ipc_type question, enum ipc_type answer)
@@ -235,6 +229,13 @@ ask(struct monitor_link *link, enum ipc_type question, enum ipc_type answer)
 		return false;
 	close_all(fds, count);
 	return message.plain.value == 0;
+}
+
+/* Waits: a client that was answered shall find no lock of ours. */
+static void
+host_undotlock(void *ctx)
+{
+	(void)ask(ctx, IPC_UNDOTLOCK, IPC_UNDOTLOCK_REPLY);
 }
 
 static bool

@@ -320,6 +320,20 @@ class Traps(LocksCase):
         self.assertEqual(self.server.read(), MAIL)
 
 
+class Dotlock(LocksCase):
+    """Our own, as the client sees it."""
+
+    def test_gone_when_the_client_is_answered(self):
+        server = self.serve()
+        for _ in range(10):
+            server.put(MAIL)
+            client = server.logged_in()
+            self.assertEqual(self.names(server), ["mrose"])
+            client.ok("DELE 1")
+            client.ok("QUIT")
+            self.assertEqual(self.names(server), ["mrose"])
+
+
 class Folder(LocksCase):
     """71: the folder does not permit a dotlock."""
 

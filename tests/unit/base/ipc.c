@@ -212,6 +212,7 @@ test_valid_sizes(void **state)
 	    {IPC_DOTLOCK,         sizeof(struct ipc_plain)      },
 	    {IPC_DOTLOCK_REPLY,   sizeof(struct ipc_plain)      },
 	    {IPC_UNDOTLOCK,       sizeof(struct ipc_plain)      },
+	    {IPC_UNDOTLOCK_REPLY, sizeof(struct ipc_plain)      },
 	    {IPC_SET_ASIDE,       sizeof(struct ipc_plain)      },
 	    {IPC_SET_ASIDE_REPLY, sizeof(struct ipc_plain)      },
 	    {IPC_NOTE,            sizeof(struct ipc_plain)      },
