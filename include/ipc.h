@@ -148,7 +148,8 @@ struct ipc_opened {
 
 struct ipc_end {
 	uint32_t type, reason;
-	uint32_t retr, top, dele, dele_pending, left, update_error;
+	uint32_t retr, top, dele, dele_pending, left;
+	uint32_t error; /* enum md_error: of UPDATE, or of what could not be read */
 	uint64_t retr_octets, top_octets, octets_left;
 	uint32_t update_us, in_transaction;
 };

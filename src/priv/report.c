@@ -144,6 +144,10 @@ report_end(const struct monitor *monitor, const struct ipc_end *end)
 		report_visit(monitor, reason);
 		return;
 	}
+	if (end->error != MD_OK)
+		log_error("sid=%s %s of %s failed: %s", monitor->sid,
+		    end->reason == IPC_END_QUIT ? "update" : "reading",
+		    monitor->opening.path, report_error(end->error));
 	if (end->dele_pending > 0)
 		snprintf(pending, sizeof(pending), " dele_pending=%u",
 		    end->dele_pending);
@@ -157,9 +161,6 @@ report_end(const struct monitor *monitor, const struct ipc_end *end)
 	    (unsigned long long)end->retr_octets, end->top,
 	    (unsigned long long)end->top_octets, end->dele, pending, end->left,
 	    (unsigned long long)end->octets_left, update, seconds(monitor));
-	if (end->update_error != MD_OK)
-		log_error("sid=%s update of %s failed: %s", monitor->sid,
-		    monitor->opening.path, report_error(end->update_error));
 }
 
 void

@@ -144,7 +144,7 @@ update(struct client *client)
 	client->link.updating = true;
 	maildrop_set_last(client->maildrop, client->last);
 	error = maildrop_update(client->maildrop, &removed);
-	client->tally.update_error = error;
+	client->tally.error = error;
 	client->tally.update_us = (uint32_t)(clock_now_us() - began);
 	client->tally.dele = removed;
 	if (error != MD_OK) {

@@ -100,6 +100,14 @@ run_uidl(struct client *client, const struct args *args)
 	return listing(client, args->message, uidl_value);
 }
 
+/* What cannot be read ends the session; the log tells why. */
+static enum verdict
+cannot_read(struct client *client, enum md_error error, enum verdict verdict)
+{
+	client->tally.error = error;
+	return client_end(client, IPC_END_ERROR, verdict);
+}
+
 /*
  * Sends a message in pieces. What cannot be sent whole ends the session
  * before the final dot, so that no client takes it for complete.
@@ -117,7 +125,7 @@ send_message(struct client *client)
 			return GO_ON;
 		error = maildrop_next(client->maildrop, piece, room, &length);
 		if (error != MD_OK)
-			return client_end(client, IPC_END_ERROR, DROP);
+			return cannot_read(client, error, DROP);
 		stream_filled(&client->stream, length);
 	} while (length > 0);
 	stream_put(&client->stream, ".\r\n", 3);
@@ -147,7 +155,7 @@ begin_message(struct client *client, uint32_t message, uint64_t lines,
 	                     : "[SYS/TEMP] maildrop was changed by another "
 	                       "program, log in again");
 	if (error != MD_BUSY)
-		*verdictp = client_end(client, IPC_END_ERROR, CLOSE);
+		*verdictp = cannot_read(client, error, CLOSE);
 	return false;
 }
 

@@ -173,11 +173,18 @@ class Meanwhile(FilesCase):
         os.rename(new, self.server.path())
         return old
 
+    def logged(self, what, end):
+        """Why, before how it ended."""
+        self.server.wait_log(f"end={end} ")
+        self.assertRegex(self.server.log(), rf"{what} of \S+/mrose failed: changed by another "
+                         rf"program\n.* user=mrose .*end={end} .*dele=0 ")
+
     def test_E62_replaced_then_retr(self):
         old = self.replace(OTHER)
         self.ends(self.client, "RETR 1")
         self.assertEqual(old.read(), MAIL)
         self.assertEqual(self.server.read(), OTHER)
+        self.logged("reading", "error")
         self.serves(self.server, OTHER)
 
     def test_E62_replaced_by_the_same_bytes_then_quit(self):
@@ -193,6 +200,7 @@ class Meanwhile(FilesCase):
         self.ends(self.client, "QUIT")
         self.assertEqual(old.read(), MAIL)
         self.assertEqual(self.server.read(), OTHER)
+        self.logged("update", "quit")
 
     def test_E62_removed_then_quit(self):
         self.client.ok("DELE 1")
