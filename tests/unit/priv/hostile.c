@@ -106,6 +106,26 @@ leave_a_string_open(int pair)
 	(void)ipc_send(pair, &plain, sizeof(plain), NULL, 0);
 }
 
+/* More of a handshake than any client can have. */
+static void
+hand_over_without_end(int pair)
+{
+	const struct ipc_handshake piece = {.type = IPC_HANDSHAKE,
+	    .length = IPC_PIECE_SIZE};
+
+	while (ipc_send(pair, &piece, sizeof(piece), NULL, 0) == 0)
+		;
+}
+
+static void
+lie_about_a_length(int pair)
+{
+	const struct ipc_handshake piece = {.type = IPC_HANDSHAKE,
+	    .length = IPC_PIECE_SIZE + 1};
+
+	(void)ipc_send(pair, &piece, sizeof(piece), NULL, 0);
+}
+
 /* Whether a monitor with this session is gone in time. */
 static bool
 ends(const struct monitor_setup *setup)
@@ -130,7 +150,8 @@ static void
 test_monitor_ends(void **statep)
 {
 	static void (*const deeds[])(int pair) = {ask_and_not_read, fill_the_log,
-	    end_and_stay, ask_too_early, send_descriptors, leave_a_string_open};
+	    end_and_stay, ask_too_early, send_descriptors, leave_a_string_open,
+	    hand_over_without_end, lie_about_a_length};
 	struct monitor_setup setup = {.life = -1, .address = "192.0.2.1"};
 	struct config *config;
 	int client[2];
