@@ -305,6 +305,7 @@ answer_login(struct monitor *monitor, const union ipc_message *message)
 	enum auth_result result = AUTH_MECHANISM;
 	struct auth_verdict verdict;
 
+	auth_conclude(&verdict, result);
 	if (begin_login(monitor, login))
 		result = attempt_login(monitor, login, &verdict);
 	explicit_bzero((void *)(uintptr_t)login, sizeof(*login));
@@ -340,6 +341,7 @@ answer_proof(struct monitor *monitor, const union ipc_message *message)
 	enum auth_result result = AUTH_MECHANISM;
 	struct auth_verdict verdict;
 
+	auth_conclude(&verdict, result);
 	set_phase(monitor, PHASE_LOGIN, ROW_LOGIN);
 	if (monitor->challenge.type != 0)
 		result = attempt_proof(monitor, &message->proof, &verdict);
