@@ -58,10 +58,11 @@ static __attribute__((noinline)) uintptr_t
 go_deep(void)
 {
 	volatile char deep[DEEP];
+	uintptr_t place = (uintptr_t)deep;
 
 	for (size_t i = 0; i < sizeof(deep); i++)
 		deep[i] = 1;
-	return (uintptr_t)deep;
+	return place;
 }
 
 static void
