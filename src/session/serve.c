@@ -74,7 +74,7 @@ next(struct client *client)
 		verdict = client->sasl != NULL ? sasl_response(client, line, length)
 		                               : command_run(client, line, length);
 		if (secret)
-			stream_wipe(&client->stream, line, length);
+			stream_wipe(&client->stream);
 		return verdict;
 	case STREAM_LONG:
 		return too_long(client);

@@ -363,10 +363,10 @@ stream_close(struct stream *stream)
 	}
 }
 
+/* The line lies before start; behind end is what was moved to the front since. */
 void
-stream_wipe(struct stream *stream, char *line, size_t length)
+stream_wipe(struct stream *stream)
 {
-	explicit_bzero(line, length);
 	explicit_bzero(stream->inbuf, stream->start);
 	explicit_bzero(stream->inbuf + stream->end, stream->high - stream->end);
 }

@@ -97,7 +97,7 @@ bool stream_has_input(const struct stream *stream);
  */
 void stream_close(struct stream *stream);
 
-/* Wipes a line that held a secret, and all that was read. */
-void stream_wipe(struct stream *stream, char *line, size_t length);
+/* Wipes the line that was taken last, with all that was taken before. */
+void stream_wipe(struct stream *stream);
 
 #endif
