@@ -171,7 +171,7 @@ void
 link_end(struct monitor_link *link, const struct ipc_end *end)
 {
 	(void)link;
-	require(end->update_error == MD_OK);
+	require(end->error == MD_OK);
 }
 
 void
