@@ -240,13 +240,32 @@ prepare(const struct config *config, struct sandbox *sandbox)
 	return sandbox_prepare(config, sandbox) == -1 ? EX_UNAVAILABLE : EX_OK;
 }
 
+/* For reloads: the daemon leaves the folder that it was started in. */
+static bool
+absolute_path(struct server_options *options)
+{
+	char *folder = NULL, *path = NULL;
+
+	if (options->config_path[0] == '/')
+		return true;
+	folder = getcwd(NULL, 0);
+	if (folder == NULL ||
+	    asprintf(&path, "%s/%s", folder, options->config_path) == -1)
+		path = NULL;
+	free(folder);
+	options->config_path = path != NULL ? path : options->config_path;
+	return path != NULL;
+}
+
 static int
-run(struct config *config, const struct arguments *arguments)
+run(struct config *config, struct arguments *arguments)
 {
 	struct sandbox sandbox = {0};
 	char root[PATH_MAX];
 	int code;
 
+	if (!absolute_path(&arguments->server))
+		err(EX_OSERR, "%s", arguments->server.config_path);
 	early_log(config, arguments);
 	server_root(config, root, sizeof(root));
 	sandbox.root = root;

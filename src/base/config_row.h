@@ -52,9 +52,10 @@ struct config_row {
 	const char *later; /* why only the fallback is accepted; NULL: honoured */
 };
 
-extern const struct config_type config_any, config_path, config_name, config_host,
-    config_addresses, config_networks, config_expire, config_template, config_word,
-    config_words, config_auto_words, config_number, config_time, config_size;
+extern const struct config_type config_any, config_path, config_paths, config_name,
+    config_host, config_addresses, config_networks, config_expire, config_template,
+    config_word, config_words, config_auto_words, config_number, config_time,
+    config_size;
 
 /* Whether a text holds only what host names do (and '_'). */
 bool config_host_letters(const char *host);

@@ -62,12 +62,12 @@ const struct config_row config_rows[] = {
 	{"server", "sandbox", &config_word, "required", FIELD(server.sandbox),
 	    .words = sandbox_words},
 
-	{"tls", "certificate", &config_any, "", FIELD(tls.certificate)},
-	{"tls", "private_key", &config_any, "", FIELD(tls.private_key)},
+	{"tls", "certificate", &config_paths, "", FIELD(tls.certificate)},
+	{"tls", "private_key", &config_paths, "", FIELD(tls.private_key)},
 	{"tls", "min_protocol", &config_word, "TLSv1.2", FIELD(tls.min_protocol),
 	    .words = protocol_words},
 	{"tls", "ciphers", &config_any, "", FIELD(tls.ciphers)},
-	{"tls", "client_ca", &config_any, "", FIELD(tls.client_ca)},
+	{"tls", "client_ca", &config_paths, "", FIELD(tls.client_ca)},
 
 	{"auth", "backends", &config_words, "users pam", FIELD(auth.backends),
 	    .words = backend_words},

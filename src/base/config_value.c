@@ -68,6 +68,27 @@ parse_path(const struct config_row *row, const char *text,
 	return true;
 }
 
+/* Files, separated by blanks, or none: a daemon leaves the folder it was started in. */
+static bool
+parse_paths(const struct config_row *row, const char *text,
+    struct config_value *value)
+{
+	const char *at = text + strspn(text, CONFIG_BLANKS);
+
+	(void)row;
+	value->text = text;
+	for (; *at != '\0'; at += strspn(at, CONFIG_BLANKS)) {
+		size_t len = strcspn(at, CONFIG_BLANKS);
+
+		if (*at != '/')
+			return refuse(value,
+			    "\"%.*s\" is no absolute path; begin it with /",
+			    (int)len, at);
+		at += len;
+	}
+	return true;
+}
+
 static bool
 parse_name(const struct config_row *row, const char *text,
     struct config_value *value)
@@ -320,6 +341,7 @@ parse_scaled(const struct config_row *row, const char *text,
 const struct config_type
     config_any = {CONFIG_TEXT, parse_any, NULL, 0, NULL},
     config_path = {CONFIG_TEXT, parse_path, NULL, 0, NULL},
+    config_paths = {CONFIG_TEXT, parse_paths, NULL, 0, NULL},
     config_name = {CONFIG_TEXT, parse_name, NULL, 0, NULL},
     config_host = {CONFIG_TEXT, parse_host, NULL, 0, NULL},
     config_addresses = {CONFIG_TEXT, parse_addresses, NULL, 0, NULL},

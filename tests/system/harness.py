@@ -248,7 +248,7 @@ class Daemon:
         if os.geteuid() == 0 and not self.privileged:
             who = {"user": self.uid, "group": self.gid, "extra_groups": []}
         command = [str(self.binary), *arguments, "-c", str(self.conf), *self.arguments]
-        return subprocess.Popen(command, cwd="/", start_new_session=True, **who, **kwargs)
+        return subprocess.Popen(command, start_new_session=True, **who, **({"cwd": "/"} | kwargs))
 
     def start(self):
         if self.mode == "inetd":

@@ -420,16 +420,31 @@ class Start(ProcessCase):
             self.assert_service(server)
             server.stop()
 
-    def test_background_logs_to_standard_error(self):
-        """log.target = stderr holds behind the start, too."""
+    def background(self):
+        """A daemon that went to the background, and its pid."""
         server = harness.Daemon(start=False)
         self.addCleanup(server.remove)
         server.put(MAIL)
+        folder, server.conf = server.conf.parent, pathlib.Path(server.conf.name)
         with open(server.log_path, "ab") as log:
-            process = server.spawn([], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            process = server.spawn([], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   cwd=folder)
         self.assertEqual(process.wait(10), 0)
         pid = int((server.run_dir / "poplard.pid").read_text())
         self.addCleanup(kill, pid)
+        return server, pid
+
+    def test_112_reload_in_the_background(self):
+        """The file was named without its folder, which the daemon has left."""
+        server, pid = self.background()
+        os.kill(pid, signal.SIGHUP)
+        server.wait_log("configuration read again")
+        os.kill(pid, signal.SIGTERM)
+        server.wait_log("stopped")
+
+    def test_background_logs_to_standard_error(self):
+        """log.target = stderr holds behind the start, too."""
+        server, pid = self.background()
         with server.logged_in() as client:
             client.quit()
         server.wait_log("user=mrose .*end=quit")

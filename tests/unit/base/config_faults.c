@@ -167,6 +167,8 @@ test_texts(void **state)
 	    "server.state_dir: \"lib\" is no absolute path; begin it with /");
 	refused("auth", "users_file =",
 	    "auth.users_file: \"\" is no absolute path; begin it with /");
+	refused("tls", "certificate = /a.pem cert/b.pem",
+	    "tls.certificate: \"cert/b.pem\" is no absolute path; begin it with /");
 	refused("server", "user = a b",
 	    "server.user: \"a b\" cannot be a name; use letters and digits");
 	refused("auth", "pam_service = ../x",
