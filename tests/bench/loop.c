@@ -14,6 +14,7 @@
  * loop rewrite FILE OFFSET moves what lies behind OFFSET to the front, in
  *                          place, cuts, and syncs: the least that removing a
  *                          first message can cost without care for a crash
+ * loop truncate FILE       cuts all off, and syncs
  */
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -294,6 +295,20 @@ run_rewrite(int argc, char **argv)
 	return 0;
 }
 
+static int
+run_truncate(int argc, char **argv)
+{
+	int fd = open(argv[0], O_RDWR | O_CLOEXEC);
+	double begin = now_ms();
+
+	(void)argc;
+	if (fd == -1 || ftruncate(fd, 0) == -1 || fsync(fd) == -1)
+		err(1, "%s", argv[0]);
+	printf("{\"ms\": %.4f}\n", now_ms() - begin);
+	close(fd);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -302,6 +317,7 @@ static const struct {
     {"processes", run_processes},
     {"inetd",     run_inetd    },
     {"read",      run_read     },
+    {"truncate",  run_truncate },
     {"rewrite",   run_rewrite  },
 };
 

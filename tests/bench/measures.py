@@ -219,6 +219,15 @@ def loop_rewrite(run, _):
     return figures
 
 
+def loop_truncate(run, _):
+    def once():
+        copy_synced(mailbox(2000, 100 * MEGABYTE), SCRATCH)
+        return {"loop_truncate": tool("loop", "truncate", SCRATCH)["ms"]}
+    figures = run.repeat(once)
+    SCRATCH.unlink()
+    return figures
+
+
 # memory
 
 def idle_kb(server, count, state, tls=False):
@@ -258,5 +267,5 @@ MEASURES = (
     (None, later_login),
     (None, new_mail_login),
     (loop_rewrite, quits),
-    (None, delete_all),
+    (loop_truncate, delete_all),
 )

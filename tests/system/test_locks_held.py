@@ -10,6 +10,7 @@ import time
 
 import harness
 import oracle
+import strike
 from harness import kill, needs_fastclock, needs_root, wait_until
 from locks import HOST, MAIL, LocksCase, fcntl_lock, flock_of, is_locked
 
@@ -229,6 +230,24 @@ class Between(LocksCase):
                 file.flush()
             client.quit()
         self.assertEqual(server.read(), oracle.without(MAIL, {1}) + MAIL)
+
+    def test_back_at_once_behind_a_large_deletion(self):
+        """The journal of a large maildrop is emptied behind the reply: who is
+        back before that waits for it, and is not refused."""
+        mail = strike.mbox([900, 700, 4_000_000])
+        server = self.serve(mail)
+        for _ in range(2):
+            with server.logged_in() as client:
+                client.ok("DELE 1")
+                client.ok("QUIT")
+                mail = oracle.without(mail, {1})
+                self.assertEqual(server.read(), mail)
+                self.gone(server)
+                with server.logged_in() as again:
+                    self.assert_served(again, oracle.parse(mail))
+                    self.assertEqual(strike.leftovers(server), [])
+        self.assertEqual(server.log().count("scan=none"), 3)
+        self.assertNotIn("interrupted", server.log())
 
     def test_nothing_to_delete_needs_no_lock(self):
         server = self.serve()
