@@ -377,6 +377,12 @@ find_hostname(struct load *load)
 		complain(load, "server.hostname: %s", strerror(errno));
 }
 
+static bool
+is_empty(const char *text)
+{
+	return text == NULL || text[0] == '\0';
+}
+
 /*
  * Where nobody said anything about port 995, it is opened as soon as it can
  * be; where somebody asked for it, it needs a certificate.
@@ -389,10 +395,10 @@ choose_pop3s(struct load *load)
 
 	if (load->count > 0)
 		return;
-	if (load->config->tls.certificate[0] == '\0') {
+	if (is_empty(load->config->tls.certificate)) {
 		/* a key alone is a fault that is told with the certificates */
-		if (load->config->listen.pop3s[0] == '\0' ||
-		    load->config->tls.private_key[0] != '\0')
+		if (is_empty(load->config->listen.pop3s) ||
+		    !is_empty(load->config->tls.private_key))
 			return;
 		load->file = load->overridden[index] ? NULL : load->path;
 		load->line = load->lines[index];
