@@ -136,6 +136,9 @@ unsigned users_verify(const char *path);
 /* Whether PAM has a service of this name; without, PAM would take "other". */
 bool pam_service_present(const char *service);
 
+/* Warns where pam is a back end without its service, for -t and at start. */
+void pam_verify(const struct config *config);
+
 /* RFC 1725 section 7: whether digest is the MD5 of stamp and secret. Constant time.
  */
 bool apop_matches(const char *stamp, const char *secret, const char *digest);

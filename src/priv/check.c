@@ -71,17 +71,6 @@ check_folder(const char *key, const char *path)
 	return 1;
 }
 
-/* Logins of system users fail without it: said, but no error. */
-static void
-check_pam(const struct config *config)
-{
-	if (strstr(config->auth.backends, "pam") != NULL &&
-	    !pam_service_present(config->auth.pam_service))
-		log_warning("auth.pam_service: no PAM service \"%s\"; system users "
-		            "cannot log in",
-		    config->auth.pam_service);
-}
-
 /* Reads them as a start would; each fault is logged. */
 static int
 check_certificates(const struct config *config)
@@ -104,6 +93,6 @@ server_check(const struct config *config)
 	errors += sockets_check(config);
 	errors += (int)users_verify(config->auth.users_file);
 	errors += check_certificates(config);
-	check_pam(config);
+	pam_verify(config);
 	return errors;
 }

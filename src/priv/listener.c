@@ -408,6 +408,7 @@ settle(struct listener *listener)
 	pidfile_write(listener->claim);
 	serving_log(&listener->serving, listener->options->foreground);
 	watch_users(listener);
+	pam_verify(listener->serving.config);
 	log_info("Poplar " POPLAR_VERSION " ready, %zu sockets",
 	    listener->serving.sockets.count);
 	service_ready(ready);

@@ -63,6 +63,16 @@ pam_service_present(const char *service)
 	return false;
 }
 
+void
+pam_verify(const struct config *config)
+{
+	if (strstr(config->auth.backends, "pam") != NULL &&
+	    !pam_service_present(config->auth.pam_service))
+		log_warning("auth.pam_service: no PAM service \"%s\"; system users "
+		            "cannot log in",
+		    config->auth.pam_service);
+}
+
 static void
 drop_replies(struct pam_response *replies, int count)
 {
@@ -259,10 +269,11 @@ pam_check(const struct config *config, const struct auth_request *request,
 		return system_by_name(request->user, &account) == SYSTEM_NONE
 		           ? AUTH_UNKNOWN
 		           : AUTH_MECHANISM;
+	/* as unknown: another reply would tell who is in the users file */
 	if (!pam_service_present(config->auth.pam_service)) {
 		log_error("pam: no file for service %s in /etc/pam.d",
 		    config->auth.pam_service);
-		return AUTH_TROUBLE;
+		return AUTH_UNKNOWN;
 	}
 	if (pam_library_load(&pam) == -1)
 		return AUTH_TROUBLE;

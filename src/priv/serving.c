@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "auth.h"
 #include "certificates.h"
 #include "log.h"
 #include "service.h"
@@ -100,6 +101,7 @@ serving_reload(struct serving *serving, const struct server_options *options)
 	serving_free(serving);
 	*serving = fresh;
 	serving_log(serving, options->foreground);
+	pam_verify(serving->config);
 	log_info("configuration read again, for new connections");
 }
 

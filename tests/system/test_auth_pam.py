@@ -154,7 +154,9 @@ class SystemUsers(PamCase):
         """PAM would take the rules of "other"; Poplar does not."""
         name = self.user("secret")
         server = self.serve("poplar-test-absent", name)
-        self.refused(server, name, "secret", "[SYS/TEMP]", "trouble")
+        self.assertIn("warning: auth.pam_service: no PAM service", server.log())
+        self.refused(server, name, "secret", "[AUTH]", "unknown")
+        self.refused(server, "nobody-at-all", "secret", "[AUTH]", "unknown")
 
 
 @needs_program("cc")
@@ -349,7 +351,7 @@ class Certificates(PamCase):
     def test_111_no_service_file(self):
         name = self.user("secret")
         server = self.serve("poplar-test-absent", name)
-        self.turned_away(server, name, "trouble", "[SYS/TEMP]")
+        self.turned_away(server, name, "unknown", "[AUTH]")
 
 
 if __name__ == "__main__":
