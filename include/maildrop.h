@@ -5,7 +5,7 @@
  * that it was handed; it has no path, no log, no configuration, and never
  * exits. What it needs of its surroundings it asks through struct md_host.
  * Message-numbers count from 1 (RFC 1725 section 4); a caller passes only
- * numbers from 1 to maildrop_count().
+ * numbers from 1 to maildrop_count(), and calls maildrop_load() before.
  */
 #ifndef POPLAR_MAILDROP_H
 #define POPLAR_MAILDROP_H
@@ -111,6 +111,14 @@ struct maildrop;
 enum md_error maildrop_open(const struct md_fds *fds,
     const struct md_limits *limits, const struct md_host *host,
     struct maildrop **mdp);
+
+/*
+ * Before anything is asked of a message, at no cost when done already. Where the
+ * index vouches for the maildrop a login only looks at the sums in it; this
+ * reads it, and reads the maildrop instead if it has been damaged. MD_CHANGED and
+ * whatever opening can fail with: the session must end.
+ */
+enum md_error maildrop_load(struct maildrop *md);
 
 /*
  * Releases locks and memory; the descriptors stay open. Gives back the room of

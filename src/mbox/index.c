@@ -42,13 +42,13 @@ struct header {
 	uint32_t last, unsure;
 	uint64_t device, inode, size;
 	int64_t mtime_sec, mtime_nsec, ctime_sec, ctime_nsec;
-	int64_t taken;
-	uint64_t end;
-	uint64_t at; /* offset of the records */
+	int64_t taken, written; /* disk_clock(); written: just before this was */
+	uint64_t end, octets;   /* of the table */
+	uint64_t at;            /* offset of the records */
 	uint64_t records_sum, header_sum;
 };
 
-_Static_assert(sizeof(struct header) == 128, "the header of the index");
+_Static_assert(sizeof(struct header) == 144, "the header of the index");
 
 static uint64_t
 header_sum(const struct header *header)
@@ -133,7 +133,7 @@ read_parts(int fd, const struct header *header, struct table *table,
 		if (!walk_on(walk, part, messages < n ? messages : n))
 			return false;
 	}
-	return sum == header->records_sum &&
+	return sum == header->records_sum && walk->octets == header->octets &&
 	       (header->count == 0 || walk->at <= walk->end + 1);
 }
 
@@ -178,7 +178,7 @@ read_records(int fd, const struct header *header, struct table *table,
 	table->count = header->count;
 	table->gone_count = header->gone_count;
 	table->end = header->end;
-	table->octets = walk.octets;
+	table->octets = header->octets;
 	*flagsp = walk.flags;
 	return 1;
 }
@@ -223,6 +223,36 @@ index_load(int fd, struct table *table, struct index_facts *factsp)
 	}
 	table_clear(table);
 	return outcome == -1 ? MD_NO_MEMORY : MD_OK;
+}
+
+/* Whether the last change of the index was the writing of this header. */
+static bool
+is_untouched(int fd, const struct header *header)
+{
+	struct disk_stat stat;
+	int64_t off;
+
+	if (disk_stat(fd, &stat) == -1)
+		return false;
+	off = index_unsettled(&stat, header->written);
+	return off > 0 && off <= (int64_t)2 * SETTLE_NS;
+}
+
+enum md_error
+index_peek(int fd, struct table *table, struct index_facts *factsp)
+{
+	struct header header;
+
+	if (!read_header(fd, &header) || !is_untouched(fd, &header))
+		return index_load(fd, table, factsp);
+	*factsp = (struct index_facts){0};
+	*table = (struct table){
+	    .count = header.count,
+	    .end = header.end,
+	    .octets = header.octets,
+	};
+	unpack(&header, factsp);
+	return MD_OK;
 }
 
 bool
@@ -286,6 +316,7 @@ pack(const struct index_facts *facts, struct header *header)
 	header->ctime_sec = facts->stat.ctime_sec;
 	header->ctime_nsec = facts->stat.ctime_nsec;
 	header->taken = facts->taken;
+	header->written = disk_clock();
 	header->header_sum = header_sum(header);
 }
 
@@ -375,6 +406,7 @@ index_save(int fd, const struct table *table, const struct index_facts *facts,
 	    .count = table->count,
 	    .gone_count = table->gone_count,
 	    .end = table->end,
+	    .octets = table->octets,
 	};
 
 	from = place(fd, table, &header, from);

@@ -38,6 +38,13 @@ enum index_match {
  */
 enum md_error index_load(int fd, struct table *table, struct index_facts *factsp);
 
+/*
+ * The same, or only what is in the header, if the index has not been touched since
+ * that was written: then the table has no messages in memory, and whether any is
+ * MESSAGE_GOING is not known.
+ */
+enum md_error index_peek(int fd, struct table *table, struct index_facts *factsp);
+
 /* What the record says of a maildrop in this state. */
 enum index_match index_compare(const struct index_facts *facts,
     const struct disk_stat *now);

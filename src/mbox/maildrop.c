@@ -78,9 +78,11 @@ take_stock(struct maildrop *md)
 		return recover(md);
 	if (disk_stat(md->fds.journal, &journal) == -1)
 		return MD_IO;
-	error = survey_index(md);
+	error = survey_peek(md);
 	if (error == MD_OK && journal.size == 0 && !md->limits.lock_session)
 		error = survey_settled(md, &settled);
+	if (error == MD_OK && !settled)
+		error = survey_index(md);
 	if (error == MD_OK && !settled)
 		error = take_stock_locked(md);
 	if (error == MD_OK && md->fds.writable &&
@@ -119,6 +121,48 @@ maildrop_open(const struct md_fds *fds, const struct md_limits *limits,
 	md->live = md->table.count;
 	md->octets = md->table.octets;
 	*mdp = md;
+	return MD_OK;
+}
+
+/* The index has changed or was damaged since: all is read, and must be as told. */
+static enum md_error
+load_anew(struct maildrop *md)
+{
+	const uint32_t count = md->table.count;
+	const uint64_t octets = md->table.octets;
+	enum md_error error;
+
+	md->table = (struct table){0};
+	md->facts = (struct index_facts){0};
+	error = take_stock_locked(md);
+	if (error == MD_OK &&
+	    (md->table.count != count || md->table.octets != octets))
+		error = MD_CHANGED;
+	maildrop_undelete_all(md); /* nothing is marked yet: live as counted now */
+	return error;
+}
+
+enum md_error
+maildrop_load(struct maildrop *md)
+{
+	const struct table *told = &md->table;
+	struct index_facts facts;
+	struct table table;
+	enum md_error error;
+
+	if (told->messages != NULL || told->count == 0)
+		return MD_OK;
+	error = index_load(md->fds.index, &table, &facts);
+	if (error != MD_OK)
+		return error;
+	if (!facts.trusted || table.count != told->count ||
+	    table.octets != told->octets || table.end != told->end) {
+		table_clear(&table);
+		return load_anew(md);
+	}
+	md->table = table;
+	md->facts.announced = facts.announced;
+	survey_adopt(md);
 	return MD_OK;
 }
 

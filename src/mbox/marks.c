@@ -74,7 +74,7 @@ maildrop_delete(struct maildrop *md, uint32_t number)
 void
 maildrop_undelete_all(struct maildrop *md)
 {
-	for (uint32_t i = 0; i < md->table.count; i++)
+	for (uint32_t i = 0; md->table.messages != NULL && i < md->table.count; i++)
 		md->table.messages[i].flags &= ~MESSAGE_DELETED;
 	md->live = md->table.count;
 	md->octets = md->table.octets;

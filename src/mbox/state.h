@@ -61,12 +61,15 @@ struct maildrop {
 
 /* survey.c: what is in the maildrop. */
 
-/* Reads the index, which the session lock alone guards. First of all. */
+/* Looks what the index knows, which the session lock alone guards. First of all. */
+enum md_error survey_peek(struct maildrop *md);
+
+/* Reads all of it, if that was not done; before survey(). */
 enum md_error survey_index(struct maildrop *md);
 
 /*
  * Whether the index vouches for all of the maildrop as it is now; then all is
- * done that survey() does. Without any lock: one look at the file's state is
+ * done that survey() does, but for the reading of the index. Without any lock: one look at the file's state is
  * what decides, nothing of its content is read, so there is no writer that a
  * lock would have to keep away. Whoever holds a lock now and writes later
  * comes after this login, and is found by the looks before each reading.
@@ -75,6 +78,9 @@ enum md_error survey_settled(struct maildrop *md, bool *settledp);
 
 /* The same in every case. Both locks are held. */
 enum md_error survey(struct maildrop *md);
+
+/* The table is that of the maildrop: no UPDATE will remove anything of it. */
+void survey_adopt(struct maildrop *md);
 
 /* verify.c */
 

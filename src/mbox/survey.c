@@ -145,13 +145,19 @@ scan_all(struct maildrop *md)
 	return MD_OK;
 }
 
+void
+survey_adopt(struct maildrop *md)
+{
+	for (uint32_t i = 0; md->facts.announced && i < md->table.count; i++)
+		md->table.messages[i].flags &= ~MESSAGE_GOING;
+}
+
 /* The index speaks of this very state: its messages are those of the file. */
 static void
 adopt(struct maildrop *md)
 {
 	md->sure_from = md->facts.unsure;
-	for (uint32_t i = 0; md->facts.announced && i < md->table.count; i++)
-		md->table.messages[i].flags &= ~MESSAGE_GOING;
+	survey_adopt(md);
 }
 
 static enum md_error
@@ -189,14 +195,28 @@ look(struct maildrop *md)
 	return MD_OK;
 }
 
-enum md_error
-survey_index(struct maildrop *md)
+/* Reads the index in one way or the other. */
+static enum md_error
+read_index(struct maildrop *md,
+    enum md_error (*read)(int, struct table *, struct index_facts *))
 {
 	const uint64_t began = microseconds();
-	enum md_error error = index_load(md->fds.index, &md->table, &md->facts);
+	enum md_error error = read(md->fds.index, &md->table, &md->facts);
 
 	md->stats.scan_us += (uint32_t)(microseconds() - began);
 	return error;
+}
+
+enum md_error
+survey_peek(struct maildrop *md)
+{
+	return read_index(md, index_peek);
+}
+
+enum md_error
+survey_index(struct maildrop *md)
+{
+	return md->table.messages != NULL ? MD_OK : read_index(md, index_load);
 }
 
 /* All messages are in the table. */

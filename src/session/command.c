@@ -123,6 +123,9 @@ run_with_words(struct client *client, const struct command *command, char *rest)
 		return refuse_usage(client, command);
 	if (count > 0 && strlen(words[0]) > WORD_MAX)
 		return refuse_usage(client, command);
+	if (command->form >= FORM_MESSAGE &&
+	    maildrop_load(client->maildrop) != MD_OK)
+		return client_end(client, IPC_END_ERROR, DROP);
 	if (command->form >= FORM_MESSAGE && count > 0 &&
 	    !take_message(client, words[0], &args.message))
 		return GO_ON;

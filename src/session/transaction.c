@@ -13,19 +13,38 @@
 /* "n value" lines are written by hand: LIST of a large maildrop is a hot path. */
 #define NUMBER_MAX 20
 
+static const char pairs[] = /* 00 to 99 */
+    "0001020304050607080910111213141516171819"
+    "2021222324252627282930313233343536373839"
+    "4041424344454647484950515253545556575859"
+    "6061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
+
+static size_t
+digits_of(uint64_t value)
+{
+	size_t digits = 1;
+
+	for (; value >= 10000; value /= 10000)
+		digits += 4;
+	return digits + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
+/* From its end, two digits at once. Returns the end. */
 static char *
 put_number(char *dst, uint64_t value)
 {
-	char digits[NUMBER_MAX];
-	size_t n = 0;
+	char *end = dst + digits_of(value), *at = end;
 
-	do {
-		digits[n++] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	while (n > 0)
-		*dst++ = digits[--n];
-	return dst;
+	for (; value >= 100; value /= 100) {
+		at -= 2;
+		memcpy(at, pairs + 2 * (value % 100), 2);
+	}
+	if (value >= 10)
+		memcpy(at - 2, pairs + 2 * value, 2);
+	else
+		at[-1] = (char)('0' + value);
+	return end;
 }
 
 enum verdict

@@ -143,13 +143,22 @@ box_remove(struct box *box)
 
 /* Opens descriptors as a monitor would, and the maildrop. */
 static inline enum md_error
-box_try(struct box *box, int flags)
+box_enter(struct box *box, int flags)
 {
 	box->fds.mbox = open(box->mbox, flags);
 	box->fds.index = open(box->index, O_RDWR | O_CREAT, 0600);
 	box->fds.journal = open(box->journal, O_RDWR | O_CREAT, 0600);
 	box->fds.writable = flags == O_RDWR;
 	return maildrop_open(&box->fds, &box->limits, &box->host, &box->md);
+}
+
+/* The same, and all that is known of its messages. */
+static inline enum md_error
+box_try(struct box *box, int flags)
+{
+	enum md_error error = box_enter(box, flags);
+
+	return error == MD_OK ? maildrop_load(box->md) : error;
 }
 
 static inline void

@@ -10,7 +10,7 @@
 #define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
 #define A F1 "Subject: a\n\none\n\n"
 #define B F1 "Subject: b\n\ntwo\n\n"
-#define SIZE (128 + 3 * 64)
+#define SIZE (144 + 3 * 64)
 
 /* The maildrop is seen as it is; its unique-ids are three. */
 static void
@@ -110,7 +110,7 @@ test_torn(void **state)
 }
 
 /* Where in the header stands where the records are. */
-#define AT 104
+#define AT 120
 
 /* Damages a record. */
 static void
@@ -244,6 +244,98 @@ test_separated(void **state)
 	box_remove(&box);
 }
 
+/* What is told of all messages together, before the index is read. */
+static void
+enter(struct box *box)
+{
+	uint32_t removed;
+
+	assert_int_equal(box_enter(box, O_RDWR), MD_OK);
+	assert_int_equal(box_scan(box), MD_SCAN_NONE);
+	assert_int_equal(maildrop_count(box->md), 3);
+	maildrop_undelete_all(box->md);
+	assert_int_equal(maildrop_live(box->md), 3);
+	assert_int_equal(maildrop_octets(box->md),
+	    3 * strlen("Subject: a\r\n\r\none\r\n"));
+	assert_int_equal(maildrop_update(box->md, &removed), MD_OK);
+}
+
+/* The index is damaged or gone when the first message is asked for. */
+static void
+test_read_late(void **state)
+{
+	struct uid before[3], after;
+	char index[SIZE];
+	struct box box;
+
+	(void)state;
+	make(&box, index);
+	enter(&box);
+	assert_int_equal(maildrop_load(box.md), MD_OK);
+	for (uint32_t i = 0; i < 3; i++)
+		before[i] = box_uid(&box, i + 1);
+	box_close(&box);
+	for (unsigned damage = 0; damage < 5; damage++) {
+		enter(&box);
+		if (damage < 3)
+			poke_index(&box, damage);
+		else
+			assert_int_equal(
+			    truncate(box.index, damage == 3 ? 0 : SIZE - 1), 0);
+		assert_int_equal(maildrop_load(box.md), MD_OK);
+		assert_int_equal(box_scan(&box), MD_SCAN_FULL);
+		for (uint32_t i = 0; i < 3; i++) {
+			after = box_uid(&box, i + 1);
+			assert_string_equal(after.text, before[i].text);
+		}
+		box_sends(&box, 2, "Subject: b\r\n\r\ntwo\r\n");
+		box_close(&box);
+		box_settle();
+		box_visit(&box);
+	}
+	box_remove(&box);
+}
+
+/* An index that was touched since it was written is read at the login. */
+static void
+test_touched(void **state)
+{
+	char index[SIZE];
+	struct box box;
+
+	(void)state;
+	make(&box, index);
+	for (unsigned record = 0; record < 3; record++) {
+		box_settle();
+		poke_index(&box, record);
+		assert_int_equal(box_enter(&box, O_RDWR), MD_OK);
+		assert_int_equal(box_scan(&box), MD_SCAN_FULL);
+		box_close(&box);
+	}
+	box_remove(&box);
+}
+
+/* What is read instead of a damaged index must be what the client was told of. */
+static void
+test_read_too_late(void **state)
+{
+	char index[SIZE];
+	struct box box;
+
+	(void)state;
+	make(&box, index);
+	enter(&box);
+	poke_index(&box, 1);
+	box_append(&box, B);
+	assert_int_equal(maildrop_load(box.md), MD_CHANGED);
+	assert_int_equal(maildrop_live(box.md), maildrop_count(box.md));
+	box_close(&box);
+	box_open(&box);
+	assert_int_equal(maildrop_count(box.md), 4);
+	box_sends(&box, 4, "Subject: b\r\n\r\ntwo\r\n");
+	box_remove(&box);
+}
+
 static void
 test_rules(void **state)
 {
@@ -300,6 +392,9 @@ main(void)
 	    cmocka_unit_test(test_not_writable),
 	    cmocka_unit_test(test_grown),
 	    cmocka_unit_test(test_separated),
+	    cmocka_unit_test(test_read_late),
+	    cmocka_unit_test(test_touched),
+	    cmocka_unit_test(test_read_too_late),
 	    cmocka_unit_test(test_rules),
 	};
 
