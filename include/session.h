@@ -37,10 +37,10 @@ struct sandbox {
 	gid_t gid;
 	const char *root; /* an empty folder of root's; borrowed */
 	/* by sandbox_prepare() */
-	bool required;            /* no seccomp: refuse */
-	const void *serve_filter; /* BPF, struct sock_filter[] */
+	bool required;      /* no seccomp: refuse */
+	void *serve_filter; /* BPF, struct sock_filter[]; owned */
 	size_t serve_length;
-	const void *recover_filter;
+	void *recover_filter; /* owned */
 	size_t recover_length;
 	int landlock_abi; /* 0: the kernel has none */
 };
@@ -51,6 +51,9 @@ struct sandbox {
  * Returns 0, or -1 with the reason logged.
  */
 int sandbox_prepare(const struct config *config, struct sandbox *sandbox);
+
+/* Frees what sandbox_prepare() made, if it was called. */
+void sandbox_free(struct sandbox *sandbox);
 
 struct session_setup {
 	const struct config *config;

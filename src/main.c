@@ -258,6 +258,17 @@ absolute_path(struct server_options *options)
 }
 
 static int
+serve(struct config *config, const struct sandbox *sandbox,
+    const struct arguments *arguments)
+{
+	if (arguments->recover)
+		return recover_run(config, sandbox);
+	if (arguments->inetd)
+		return inetd_run(config, sandbox, arguments->tls);
+	return listener_run(config, sandbox, &arguments->server);
+}
+
+static int
 run(struct config *config, struct arguments *arguments)
 {
 	struct sandbox sandbox = {0};
@@ -270,16 +281,12 @@ run(struct config *config, struct arguments *arguments)
 	server_root(config, root, sizeof(root));
 	sandbox.root = root;
 	code = prepare(config, &sandbox);
-	if (code != EX_OK) {
-		if (arguments->inetd)
-			inetd_refuse(arguments->tls);
-		return code;
-	}
-	if (arguments->recover)
-		return recover_run(config, &sandbox);
-	if (arguments->inetd)
-		return inetd_run(config, &sandbox, arguments->tls);
-	return listener_run(config, &sandbox, &arguments->server);
+	if (code == EX_OK)
+		code = serve(config, &sandbox, arguments);
+	else if (arguments->inetd)
+		inetd_refuse(arguments->tls);
+	sandbox_free(&sandbox);
+	return code;
 }
 
 static void

@@ -253,6 +253,13 @@ kernel_has_seccomp(void)
 	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
+void
+sandbox_free(struct sandbox *sandbox)
+{
+	free(sandbox->serve_filter);
+	free(sandbox->recover_filter);
+}
+
 int
 sandbox_prepare(const struct config *config, struct sandbox *sandbox)
 {
