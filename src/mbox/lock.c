@@ -31,6 +31,18 @@ take_dotlock(const struct lock *lock)
 	return errors[lock->host->dotlock(lock->host->ctx)];
 }
 
+bool
+lock_try_first(const struct lock *lock)
+{
+	return disk_lock(lock->mbox, lock->exclusive) == 0;
+}
+
+void
+lock_drop_first(const struct lock *lock)
+{
+	disk_unlock(lock->mbox);
+}
+
 /* Both or none, without waiting. */
 static enum md_error
 try_both(struct lock *lock)

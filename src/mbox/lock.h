@@ -25,6 +25,14 @@ struct lock {
  */
 enum md_error lock_take(struct lock *lock);
 
+/*
+ * Takes the first alone, at once or not at all; neither is held before. For a
+ * look, which nobody need be kept from by a dotlock. To be given up by
+ * lock_drop_first().
+ */
+bool lock_try_first(const struct lock *lock);
+void lock_drop_first(const struct lock *lock);
+
 /* Gives both up, in the opposite order, unless they are to be kept. */
 void lock_drop(struct lock *lock);
 

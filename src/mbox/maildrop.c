@@ -63,8 +63,21 @@ take_stock_locked(struct maildrop *md)
 	return error;
 }
 
+/* Where somebody has the lock, there may be more to do than to look. */
+static enum md_error
+look_settled(struct maildrop *md, bool *settledp)
+{
+	enum md_error error;
+
+	if (!lock_try_first(&md->lock))
+		return MD_OK;
+	error = survey_settled(md, settledp);
+	lock_drop_first(&md->lock);
+	return error;
+}
+
 /*
- * A login to a maildrop that the index vouches for takes no lock, unless the
+ * A login to a maildrop that the index vouches for needs no dotlock, unless the
  * locks are to be kept, or an interrupted UPDATE is to be finished first.
  */
 static enum md_error
@@ -80,7 +93,7 @@ take_stock(struct maildrop *md)
 		return MD_IO;
 	error = survey_peek(md);
 	if (error == MD_OK && journal.size == 0 && !md->limits.lock_session)
-		error = survey_settled(md, &settled);
+		error = look_settled(md, &settled);
 	if (error == MD_OK && !settled)
 		error = survey_index(md);
 	if (error == MD_OK && !settled)

@@ -69,10 +69,10 @@ enum md_error survey_index(struct maildrop *md);
 
 /*
  * Whether the index vouches for all of the maildrop as it is now; then all is
- * done that survey() does, but for the reading of the index. Without any lock: one look at the file's state is
- * what decides, nothing of its content is read, so there is no writer that a
- * lock would have to keep away. Whoever holds a lock now and writes later
- * comes after this login, and is found by the looks before each reading.
+ * done that survey() does, but for the reading of the index. The fcntl lock is
+ * held: whoever writes now is waited for. The dotlock need not be: one look at
+ * the file's state decides, nothing of its content is read, and a change that
+ * comes later is found by the looks before each reading.
  */
 enum md_error survey_settled(struct maildrop *md, bool *settledp);
 

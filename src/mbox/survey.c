@@ -2,7 +2,7 @@
  * What is in the maildrop? Runs inside the session.
  *
  * The index is asked first. If it vouches for the file, nothing is read, and
- * no lock is needed: see survey_settled(). All else is done under both locks. If
+ * no dotlock needed: see survey_settled(). All else is done under both locks. If
  * the file has only grown, its last messages are scanned again together with
  * the tail: the scanner must find them as they are recorded and a message
  * boundary where the record ends. In every other case all is scanned, and the

@@ -46,16 +46,18 @@ class OthersLocks(LocksCase):
         self.deletes(server)
 
     def test_F68_locks_of_others_around_an_unchanged_maildrop(self):
-        """The index vouches for all of it, nothing is read: no login need wait."""
+        """The index vouches for all of it, nothing is read: no login need wait
+        for a dotlock. Who has the fcntl lock may be writing."""
         server = self.serve()
         time.sleep(0.05)
         self.serves(server)
-        self.put_lock(server, f"{os.getpid()}\n")
         with fcntl_lock(server.path()):
-            self.serves(server)
-            server.append(MAIL)
-            with server.client() as client:
-                client.login_fails(code="[IN-USE]")
+            self.refused(server)
+        self.put_lock(server, f"{os.getpid()}\n")
+        self.serves(server)
+        server.append(MAIL)
+        with server.client() as client:
+            client.login_fails(code="[IN-USE]")
 
     def test_F68_read_lock_of_another(self):
         """One that reads does not exclude a session from a maildrop it only reads."""
