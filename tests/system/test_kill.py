@@ -102,6 +102,10 @@ class EveryCall(KillCase):
         self.assertEqual(strike.half_made(server), [])
         self.assertGreater(len(names), 10, "the session was not watched")
         self.assertIn("fsync" if target == "session" else "sendmsg", names)
+        if target == "session":
+            last = names[::-1]
+            self.assertEqual(last.index("ftruncate") < last.index("write"), name == "large",
+                             "a large journal is emptied behind the reply, a small one before")
         self.tell(f"{name} deleted, {flavour} killed at each call of the {target}")
 
     @needs_root
