@@ -7,7 +7,8 @@
  * same place, same end, same hashes, same size.
  *
  * A coarse clock may stamp two changes alike: a look at a file that changed
- * less than 20 ms before does not vouch for the next one.
+ * less than 20 ms before does not vouch for the next one, unless the change was
+ * our own and no later one can bear its times (update.c).
  */
 #include "state.h"
 

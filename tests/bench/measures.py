@@ -19,7 +19,7 @@ class Run:
 
     def __init__(self, quick, say):
         self.quick, self.say = quick, say
-        self.tries, self.patience = 3, 2 if quick else 120
+        self.tries, self.patience = 3, 2 if quick else 60
         self.seconds = 1 if quick else 4
         self.clients = 8
         self.huge = (20_000, 200 * MEGABYTE) if quick else (100_000, 1000 * MEGABYTE)

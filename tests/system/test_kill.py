@@ -76,7 +76,7 @@ class KillCase(harness.TestCase):
         victims = {"session": [session], "monitor": [monitor], "session and monitor":
                    [session, monitor], "everything": [session, monitor, server.process.pid]}
         blow = Strike({"session": session, "monitor": monitor}[target], strike.KILL, number,
-                      victims=victims[flavour])
+                      victims=victims[flavour], verbose=True)
         said = strike.quit_reply(client)
         return blow.finish(), said
 
@@ -101,9 +101,9 @@ class EveryCall(KillCase):
         strike.wait_settled(server)
         self.assertEqual(strike.half_made(server), [])
         self.assertGreater(len(names), 10, "the session was not watched")
-        self.assertIn("fsync" if target == "session" else "sendmsg", names)
+        self.assertIn("fsync" if target == "session" else "sendmsg", blow.calls)
         if target == "session":
-            last = names[::-1]
+            last = blow.calls[::-1]
             self.assertEqual(last.index("ftruncate") < last.index("write"), name == "large",
                              "a large journal is emptied behind the reply, a small one before")
         self.tell(f"{name} deleted, {flavour} killed at each call of the {target}")
