@@ -16,6 +16,7 @@ struct channel {
 	int in, out;     /* the same for a socket; not blocking then */
 	int pair;        /* to the monitor */
 	bool socket;     /* else writes are kept short, so as not to block */
+	bool prompt;     /* the last wait was short */
 	struct tls *tls; /* NULL: plaintext */
 };
 
