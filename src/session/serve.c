@@ -1,89 +1,21 @@
 /*
- * The two entries of this folder, and the session's one loop: a line in, a
- * handler's verdict, an action. Runs as the session's user, sandboxed from
- * the first line of session_serve() on.
+ * The entries that serve a client and recover a maildrop, and the session's one
+ * loop: turn by turn to its end. Runs as the session's user, sandboxed from the
+ * first line of session_serve() on.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
-#include "command.h"
 #include "log.h"
 #include "pages.h"
 #include "proxy.h"
 #include "sandbox.h"
-#include "sasl.h"
-
-/* Lines over the limit that a client may send (faults: it closes at the third). */
-#define LONG_LINES_MAX 3
+#include "turn.h"
 
 /* How long a proxy may take for its header. */
 #define PROXY_WAIT_MS 3000
-
-static enum verdict
-foreign(struct client *client)
-{
-	link_note(&client->link, IPC_NOTE_FOREIGN, client->stream.foreign);
-	client_refuse(client, "this is a POP3 server");
-	return client_end(client, IPC_END_DROP, CLOSE);
-}
-
-static enum verdict
-too_long(struct client *client)
-{
-	enum verdict verdict = sasl_refuse(client, "line too long");
-
-	if (++client->long_lines < LONG_LINES_MAX)
-		return verdict;
-	return client_end(client, IPC_END_ERROR, CLOSE);
-}
-
-/* What a fault of the stream means for the session. */
-static enum verdict
-fault(struct client *client)
-{
-	static const enum ipc_end_reason reasons[] = {
-	    [STREAM_FINE] = IPC_END_ERROR,
-	    [STREAM_CLOSED] = IPC_END_DROP,
-	    [STREAM_IDLE] = IPC_END_TIMEOUT,
-	    [STREAM_STALLED] = IPC_END_TIMEOUT,
-	    [STREAM_BROKEN] = IPC_END_DROP,
-	    [STREAM_STOPPED] = IPC_END_SHUTDOWN,
-	};
-	enum ipc_end_reason reason = reasons[client->stream.fault];
-
-	if (client->stream.fault == STREAM_STOPPED) {
-		link_take_stop(&client->link);
-		reason = (enum ipc_end_reason)client->link.stop;
-	}
-	return client_end(client, reason,
-	    client->stream.fault == STREAM_CLOSED ? CLOSE : DROP);
-}
-
-static enum verdict
-next(struct client *client)
-{
-	bool secret = client->state == AUTHORIZATION;
-	enum verdict verdict;
-	size_t length;
-	char *line;
-
-	switch (stream_line(&client->stream, &line, &length)) {
-	case STREAM_LINE:
-		verdict = client->sasl != NULL ? sasl_response(client, line, length)
-		                               : command_run(client, line, length);
-		if (secret)
-			stream_wipe(&client->stream);
-		return verdict;
-	case STREAM_LONG:
-		return too_long(client);
-	case STREAM_FOREIGN:
-		return foreign(client);
-	default:
-		return fault(client);
-	}
-}
 
 static void
 greet(struct client *client)
@@ -166,7 +98,7 @@ serve(struct client *client)
 	enum verdict verdict = begin(client) ? GO_ON : CLOSE;
 
 	while (verdict == GO_ON)
-		verdict = next(client);
+		verdict = turn_take(client);
 	finish(client);
 	if (verdict == CLOSE)
 		stream_close(&client->stream);

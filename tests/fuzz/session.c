@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "session/command.h"
 #include "session/language.h"
 #include "session/sasl.h"
+#include "session/turn.h"
 
 #define NONCE "3rfcNHYJY1ZVvWVs7j"
 #define INPUT_MAX 65536 /* which a socket takes at once */
@@ -222,25 +222,12 @@ link_host(struct monitor_link *link, struct md_host *host)
 	    host_pause, host_set_aside};
 }
 
-/* One line, as the session's loop takes it; false: the session ends. */
+/* One turn; false: the session ends. */
 static bool
 take(struct client *client)
 {
-	enum verdict verdict;
-	size_t length;
-	char *line;
+	enum verdict verdict = turn_take(client);
 
-	switch (stream_line(&client->stream, &line, &length)) {
-	case STREAM_LINE:
-		verdict = client->sasl != NULL ? sasl_response(client, line, length)
-		                               : command_run(client, line, length);
-		break;
-	case STREAM_LONG:
-		verdict = sasl_refuse(client, "line too long");
-		break;
-	default:
-		return false;
-	}
 	require(client->stream.responding == (client->sasl != NULL) ||
 	        verdict != GO_ON);
 	require(client->fds.index == -1 || (place.choices & ACCEPTED) != 0);
