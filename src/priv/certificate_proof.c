@@ -13,16 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "log.h"
 #include "session.h"
 #include "title.h"
-
-/* A sanitizer's report needs somewhere to go. */
-#ifdef POPLAR_SANITIZED
-#define NULL_DESCRIPTORS 2
-#else
-#define NULL_DESCRIPTORS 3
-#endif
 
 static const char *const faults[PROVED_RESULTS] = {
     [PROVED_NO_HANDSHAKE] = "no handshake of TLS 1.3 with a certificate",
@@ -37,10 +31,8 @@ static const char *const faults[PROVED_RESULTS] = {
 static _Noreturn void
 become_proof(const struct session_claim *claim)
 {
-	for (int fd = STDIN_FILENO + 1; fd < NULL_DESCRIPTORS; fd++) {
-		if (dup2(STDIN_FILENO, fd) == -1)
-			_exit(EXIT_FAILURE);
-	}
+	if (descriptors_null(STDIN_FILENO) == -1)
+		_exit(EXIT_FAILURE);
 	closefrom(STDERR_FILENO + 1);
 	title_set("proof");
 	session_prove(claim);

@@ -20,6 +20,7 @@
 
 #include "certificates.h"
 #include "clock.h"
+#include "descriptors.h"
 #include "fork.h"
 #include "log.h"
 #include "pages.h"
@@ -42,13 +43,6 @@ enum {
 #define DOTLOCK_TOUCH_MS 60000
 #define UPDATE_LIMIT_MS 600000 /* of any size, on any disk */
 #define IN_USE_RETRY_MS 20
-
-/* A sanitizer's report needs somewhere to go. */
-#ifdef POPLAR_SANITIZED
-#define NULL_DESCRIPTORS 2
-#else
-#define NULL_DESCRIPTORS 3
-#endif
 
 static const char no_session[] =
     "-ERR [SYS/TEMP] no process left on the server\r\n";
@@ -119,10 +113,8 @@ arrange(const int *wanted, int count)
 		if (wanted[i] != -1 && high[i] == -1)
 			return false;
 	}
-	for (int fd = 0; fd < NULL_DESCRIPTORS; fd++) {
-		if (dup2(null, fd) == -1)
-			return false;
-	}
+	if (descriptors_null(null) == -1)
+		return false;
 	for (int i = 0; i < count; i++) {
 		if (high[i] == -1)
 			close(FD_CLIENT_IN + i);
