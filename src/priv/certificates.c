@@ -362,7 +362,7 @@ free_pairs(struct pairs *pairs)
  * in every session's handshake.
  */
 static void
-warm_libcrypto(void)
+warm_handshakes(void)
 {
 	EVP_KDF_free(EVP_KDF_fetch(NULL, "TLS13-KDF", NULL));
 	EVP_MAC_free(EVP_MAC_fetch(NULL, "HMAC", NULL));
@@ -389,7 +389,7 @@ certificates_load(const struct config *config, struct ssl_ctx_st **ctxp)
 		free_pairs(pairs);
 		return -1;
 	}
-	warm_libcrypto();
+	warm_handshakes();
 	*ctxp = pairs->ctx[0];
 	return 0;
 }

@@ -232,16 +232,11 @@ static int
 warm_libcrypto(void)
 {
 	unsigned char octet[16], digest[EVP_MAX_MD_SIZE];
-	const EVP_MD *used[] = {EVP_md5(), EVP_sha256()};
 
 	if (OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL) != 1 ||
-	    RAND_bytes(octet, sizeof(octet)) != 1)
+	    RAND_bytes(octet, sizeof(octet)) != 1 ||
+	    EVP_Digest(octet, sizeof(octet), digest, NULL, EVP_sha256(), NULL) != 1)
 		return -1;
-	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++) {
-		if (EVP_Digest(octet, sizeof(octet), digest, NULL, used[i], NULL) !=
-		    1)
-			return -1;
-	}
 	return 0;
 }
 
@@ -268,8 +263,7 @@ sandbox_prepare(const struct config *config, struct sandbox *sandbox)
 	maildrop_prepare();
 	sandbox->required = config->server.sandbox == SANDBOX_REQUIRED;
 	if (warm_libcrypto() == -1) {
-		log_error("libcrypto does not start: no MD5, SHA-256 or random "
-		          "numbers");
+		log_error("libcrypto does not start: no SHA-256 or random numbers");
 		return -1;
 	}
 	if (kernel_has_seccomp()) {
