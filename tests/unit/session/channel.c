@@ -1,0 +1,151 @@
+/*
+ * How a session waits for its client: it looks a moment for who was back soon the
+ * last time, and sleeps at once for who was not. sched_yield() is ours: the other
+ * end speaks in it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "clock.h"
+#include "session/channel.h"
+
+#define WAIT_MS 20
+#define TRIES 100
+
+static struct {
+	unsigned looks;
+	unsigned speak_at; /* the look at which an octet comes; 0: never */
+	int speaker;
+} other;
+
+static struct line {
+	struct channel channel;
+	int client, monitor;
+} line;
+
+int
+sched_yield(void)
+{
+	if (++other.looks == other.speak_at)
+		assert_int_equal(write(other.speaker, "x", 1), 1);
+	return 0;
+}
+
+static enum channel_result
+hear(void)
+{
+	char octet;
+	size_t length;
+
+	other.looks = 0;
+	return channel_read(&line.channel, &octet, 1, clock_now() + WAIT_MS,
+	    &length);
+}
+
+static int
+set_up(void **state)
+{
+	int client[2], pair[2];
+
+	(void)state;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, client) == -1 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == -1)
+		return -1;
+	line = (struct line){.client = client[1], .monitor = pair[1]};
+	channel_open(&line.channel, client[0], client[0], pair[0]);
+	other.speak_at = 0;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	close(line.channel.in);
+	close(line.channel.pair);
+	close(line.client);
+	close(line.monitor);
+	return 0;
+}
+
+/* Makes the last wait a short one; the machine may be in the way a few times. */
+static void
+be_prompt(void)
+{
+	other.speak_at = 0;
+	for (int i = 0; i < TRIES && !line.channel.prompt; i++) {
+		assert_int_equal(write(line.client, "x", 1), 1);
+		assert_int_equal(hear(), CHANNEL_DONE);
+	}
+	assert_true(line.channel.prompt);
+}
+
+/* What a wait comes to in which somebody speaks at the first look. */
+static enum channel_result
+hear_spoken(int speaker)
+{
+	enum channel_result result = CHANNEL_LATE;
+
+	/* one that was held up before its first look has not looked */
+	for (int i = 0; i < TRIES && result == CHANNEL_LATE; i++) {
+		be_prompt();
+		other.speaker = speaker;
+		other.speak_at = 1;
+		result = hear();
+	}
+	return result;
+}
+
+/* Who speaks while it looks is heard without a sleep. */
+static void
+test_looks_for_the_prompt(void **state)
+{
+	(void)state;
+	assert_int_equal(hear_spoken(line.client), CHANNEL_DONE);
+	assert_int_equal(other.looks, 1);
+}
+
+/* It looks once in vain, and then no more. */
+static void
+test_sleeps_for_the_slow(void **state)
+{
+	(void)state;
+	assert_int_equal(hear(), CHANNEL_LATE);
+	assert_int_equal(other.looks, 0);
+	be_prompt();
+	assert_int_equal(hear(), CHANNEL_LATE);
+	assert_true(other.looks > 0);
+	assert_int_equal(hear(), CHANNEL_LATE);
+	assert_int_equal(other.looks, 0);
+}
+
+/* The monitor is heard while it looks, as in the sleep. */
+static void
+test_stopped_while_it_looks(void **state)
+{
+	(void)state;
+	assert_int_equal(hear_spoken(line.monitor), CHANNEL_STOPPED);
+	assert_int_equal(other.looks, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_looks_for_the_prompt, set_up,
+	        tear_down),
+	    cmocka_unit_test_setup_teardown(test_sleeps_for_the_slow, set_up,
+	        tear_down),
+	    cmocka_unit_test_setup_teardown(test_stopped_while_it_looks, set_up,
+	        tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
