@@ -119,8 +119,10 @@ test_sleeps_for_the_slow(void **state)
 	(void)state;
 	assert_int_equal(hear(), CHANNEL_LATE);
 	assert_int_equal(other.looks, 0);
-	be_prompt();
-	assert_int_equal(hear(), CHANNEL_LATE);
+	for (int i = 0; i < TRIES && other.looks == 0; i++) {
+		be_prompt();
+		assert_int_equal(hear(), CHANNEL_LATE);
+	}
 	assert_true(other.looks > 0);
 	assert_int_equal(hear(), CHANNEL_LATE);
 	assert_int_equal(other.looks, 0);
