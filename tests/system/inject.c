@@ -4,10 +4,10 @@
  * the sandbox; needs the right to trace the process (root). CALL is a name or
  * a number.
  *
- * The process is stopped where it waits, in poll(2). When it enters that call
- * again, number and arguments are exchanged; the kernel asks the process's
- * seccomp filter after that. If the call returns, the process is sent back to
- * its poll as if nothing had been.
+ * The process is stopped where it waits, in poll(2), or led there if it still
+ * does something else. When it enters that call, number and arguments are
+ * exchanged; the kernel asks the process's seccomp filter after that. If the
+ * call returns, the process is sent back to its poll as if nothing had been.
  *
  * Prints "returned N" or "signal N" and exits 0; else exits 1, or 77 on a
  * machine whose registers it does not know.
@@ -26,6 +26,8 @@
 #include <sys/wait.h>
 
 #define ARGUMENTS 6
+/* System calls until a process that is going to wait must have come to it. */
+#define STEPS_MAX 100000
 
 #ifdef __x86_64__
 #define SYSCALL_LENGTH 2
@@ -83,6 +85,26 @@ stopped(pid_t pid)
 	return false;
 }
 
+/* Runs a process that has been stopped until it enters poll(2). */
+static bool
+led_to_poll(pid_t pid, struct user_regs_struct *regs)
+{
+	for (int i = 0; i < STEPS_MAX; i++) {
+		trace(PTRACE_SYSCALL, pid, 0);
+		if (!stopped(pid))
+			return false;
+		trace(PTRACE_GETREGS, pid, (uintptr_t)regs);
+		if (regs->orig_rax == SYS_poll ||
+		    regs->orig_rax == SYS_restart_syscall)
+			return true;
+		trace(PTRACE_SYSCALL, pid, 0); /* to the end of that call */
+		if (!stopped(pid))
+			return false;
+	}
+	errx(EXIT_FAILURE, "it does not come to poll, but to system call %lld",
+	    (long long)regs->orig_rax);
+}
+
 static int
 inject(pid_t pid, int call, const unsigned long long *argument)
 {
@@ -90,15 +112,8 @@ inject(pid_t pid, int call, const unsigned long long *argument)
 
 	trace(PTRACE_SEIZE, pid, PTRACE_O_TRACESYSGOOD);
 	trace(PTRACE_INTERRUPT, pid, 0);
-	if (!stopped(pid))
+	if (!stopped(pid) || !led_to_poll(pid, &before))
 		return EXIT_FAILURE;
-	trace(PTRACE_SYSCALL, pid, 0);
-	if (!stopped(pid))
-		return EXIT_FAILURE;
-	trace(PTRACE_GETREGS, pid, (uintptr_t)&before);
-	if (before.orig_rax != SYS_poll && before.orig_rax != SYS_restart_syscall)
-		errx(EXIT_FAILURE, "it is in system call %lld, not in poll",
-		    (long long)before.orig_rax);
 	regs = before;
 	exchange(&regs, call, argument);
 	trace(PTRACE_SETREGS, pid, (uintptr_t)&regs);
