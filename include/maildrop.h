@@ -161,8 +161,8 @@ void maildrop_set_last(struct maildrop *md, uint32_t number);
 /*
  * Starts sending a message: headers, empty line, body_lines lines of the body
  * (WIRE_WHOLE of wire.h: all). Verifies first that the file still is what was
- * scanned; if not, MD_CHANGED, and nothing may be sent (design: verified
- * reads). One message at a time is open; starting another drops it.
+ * scanned; if not, MD_CHANGED, and nothing may be sent (poplar(7),
+ * Change detection). One message at a time is open; starting another drops it.
  */
 enum md_error maildrop_read(struct maildrop *md, uint32_t number,
     uint64_t body_lines);

@@ -48,7 +48,10 @@ bool scram_matches(const char *text, const char *password);
 /* New keys of a password as scram_parse() reads them, for freezero; or NULL. */
 char *scram_encode(const char *password);
 
-/* HMAC and SHA-256, with which proofs are made of keys. False: libcrypto has none. */
+/*
+ * HMAC and SHA-256, with which proofs are made of keys. False: libcrypto has
+ * none.
+ */
 bool scram_sign(const unsigned char key[SCRAM_KEY_SIZE], const char *text,
     unsigned char signature[SCRAM_KEY_SIZE]);
 bool scram_hash(const unsigned char key[SCRAM_KEY_SIZE],

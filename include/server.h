@@ -23,7 +23,10 @@ struct server_options {
 int listener_run(struct config *config, const struct sandbox *sandbox,
     const struct server_options *options);
 
-/* One session on descriptor 0 (and 1 where that is no socket); tls: at once. Exit code. */
+/*
+ * One session on descriptor 0 (and 1 where that is no socket); tls: at once.
+ * Returns an exit code.
+ */
 int inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls);
 
 /* Tells the client of inetd_run() that nothing can be served; not under TLS. */
@@ -38,7 +41,11 @@ int recover_run(const struct config *config, const struct sandbox *sandbox);
 /* The path of the empty folder that sessions have as their root. */
 void server_root(const struct config *config, char *dst, size_t size);
 
-/* What -t looks at beyond the syntax: users, folders, files. Returns the number of errors written to standard error. */
+/*
+ * What -t looks at beyond the syntax: users, folders, addresses, certificates,
+ * PAM's service. Returns the number of errors, each written to standard error or
+ * logged.
+ */
 int server_check(const struct config *config);
 
 #endif

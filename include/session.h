@@ -46,8 +46,9 @@ struct sandbox {
 };
 
 /*
- * Compiles the two seccomp programs, warms up libcrypto so that it opens no
- * file later, looks up Landlock. Called once by main, before any fork.
+ * Compiles the two seccomp programs, warms up libcrypto and the hashes so that
+ * they open no file later, looks up Landlock. Called once by main, before any
+ * fork.
  * Returns 0, or -1 with the reason logged.
  */
 int sandbox_prepare(const struct config *config, struct sandbox *sandbox);
@@ -71,7 +72,10 @@ struct session_setup {
 	char stamp[SESSION_STAMP_MAX]; /* APOP timestamp; empty: none offered */
 };
 
-/* Serves one client until it is gone. The caller has closed all other descriptors. */
+/*
+ * Serves one client until it is gone. The caller has closed all other
+ * descriptors.
+ */
 _Noreturn void session_serve(const struct session_setup *setup);
 
 /*
@@ -105,7 +109,7 @@ enum session_proved {
 	PROVED_RESULTS
 };
 
-/* Checks one claim. The caller has closed all descriptors. */
+/* Checks one claim. The caller has closed all descriptors but /dev/null's. */
 _Noreturn void session_prove(const struct session_claim *claim);
 
 #endif

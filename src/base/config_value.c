@@ -68,7 +68,10 @@ parse_path(const struct config_row *row, const char *text,
 	return true;
 }
 
-/* Files, separated by blanks, or none: a daemon leaves the folder it was started in. */
+/*
+ * Absolute paths, separated by blanks, or none: a daemon leaves the folder that
+ * it was started in.
+ */
 static bool
 parse_paths(const struct config_row *row, const char *text,
     struct config_value *value)

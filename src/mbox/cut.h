@@ -1,8 +1,8 @@
 /*
  * UPDATE on the disk: takes spans out of a maildrop so that a crash at any
- * instant leaves the old file or the new one (design: redo journal), and
+ * instant leaves the old file or the new one (poplar(7), UPDATE), and
  * finishes what a crash interrupted. Knows nothing of messages. Both locks
- * are held by the caller.
+ * are held by the caller, but for cut_tidy() and cut_prepare().
  */
 #ifndef POPLAR_MBOX_CUT_H
 #define POPLAR_MBOX_CUT_H
@@ -25,11 +25,12 @@ struct cut {
 };
 
 /*
- * Commits the cut. MD_OK: the kept octets alone are in the file, synced, the
- * journal holds no cut, but still its room: cut_tidy(). MD_NO_SPACE, MD_NO_MEMORY, MD_CHANGED (the file is not of
- * that size, or a span lies outside), MD_PENDING (the journal holds another
- * cut): nothing was changed. MD_IO: it may have been committed; the journal
- * stays, and a later cut_recover() finishes it or finds nothing.
+ * Commits the cut. MD_OK: the kept octets alone are in the file, synced, and
+ * the journal holds no cut, but still its room: cut_tidy(). MD_NO_SPACE,
+ * MD_NO_MEMORY, MD_CHANGED (the file is not of that size, or a span lies
+ * outside), MD_PENDING (a head is in the journal): nothing was changed. MD_IO:
+ * it may have been committed; the journal stays, and a later cut_recover()
+ * finishes it or finds nothing.
  */
 enum md_error cut_commit(const struct cut *cut);
 

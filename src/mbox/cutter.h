@@ -18,7 +18,10 @@ struct cutter {
 	struct ranger ranger;
 };
 
-/* Begins; mbox is -1 where there is no file. Then, in every case, cutter_close(). */
+/*
+ * Begins; mbox is -1 where there is no file. Then, in every case,
+ * cutter_close().
+ */
 int cutter_open(struct cutter *cutter, int mbox, int journal);
 void cutter_close(struct cutter *cutter);
 

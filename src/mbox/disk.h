@@ -47,7 +47,10 @@ int disk_stat(int fd, struct disk_stat *stat);
 /* Octets free on the file system for this process, and its size. */
 int disk_space(int fd, uint64_t *freep, uint64_t *totalp);
 
-/* fcntl(2) F_OFD_SETLK on the whole file, not waiting. -1 with EAGAIN: held by another. */
+/*
+ * fcntl(2) F_OFD_SETLK on the whole file, not waiting. -1 with EAGAIN: held by
+ * another.
+ */
 int disk_lock(int fd, bool exclusive);
 int disk_unlock(int fd);
 

@@ -2,12 +2,12 @@
  * The edges of a cut: the octets just before it, and the tail behind the new
  * end of the file, which tell after a crash what state the maildrop is in.
  *
- * The tail is marked once [from, end) is right and before the file is
- * shortened: with a nonce of 16 octets at the start of the first block behind
- * the one that will hold the end. Where the nonce is, the file was not
- * shortened; what a deliverer appends cannot contain it. Where the tail ends
- * before a nonce fits, NULs over all of it are the mark: a delivery begins
- * with "From ".
+ * The tail is marked behind the last write to [from, end), synced with it, and
+ * before the file is shortened: with a nonce of 16 octets at the start of the
+ * first block behind the one that will hold the end. Where the nonce is, the
+ * file was not shortened; what a deliverer appends cannot contain it. Where the
+ * tail ends before a nonce fits, NULs over all of it are the mark: a delivery
+ * begins with "From ".
  *
  * Why so: ftruncate(2) fills the rest of the last block with NULs, and file
  * systems may write that block before the new size is durable, so that only

@@ -12,6 +12,10 @@
  * Where there are copies, new records are written where the header knows of
  * none, then the header, which lies in one sector. So a session that is killed
  * leaves the old index or the new one, and no unique-id of a copy is forgotten.
+ *
+ * The header also tells when it was written. Where the ctime of the index says
+ * that nothing was written since, a login believes the header alone; the
+ * records are read, and their checksum looked at, when a message is asked for.
  */
 #include "index.h"
 

@@ -34,7 +34,7 @@ enum journal_phase {
 /* 512-octet sectors of the tail's first block, and what may follow it. */
 #define JOURNAL_SECTORS 9
 
-/* What lies behind the new end before it is cut off: tail.c. */
+/* What lies behind the new end before it is cut off: edge.c. */
 struct journal_tail {
 	uint64_t near[JOURNAL_SECTORS]; /* XXH3-64 of each sector */
 	unsigned char under[16];        /* the octets below the nonce */

@@ -176,7 +176,10 @@ conclude(struct maildrop *md)
 	                                                 : error;
 }
 
-/* Puts the next octets into buf. Returns how many; 0: a block is wanted, or all is out. */
+/*
+ * Puts the next octets into buf. Returns how many; 0: a block is wanted, or all
+ * is out.
+ */
 static size_t
 encode(struct maildrop *md, char *buf, size_t size)
 {

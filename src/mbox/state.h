@@ -1,6 +1,6 @@
 /*
  * A maildrop from inside: the struct behind maildrop.h, and what its parts
- * (survey, verify, read, update) do for each other.
+ * (survey, verify, read, marks, update) do for each other.
  */
 #ifndef POPLAR_MBOX_STATE_H
 #define POPLAR_MBOX_STATE_H

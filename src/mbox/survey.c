@@ -1,12 +1,13 @@
 /*
  * What is in the maildrop? Runs inside the session.
  *
- * The index is asked first. If it vouches for the file, nothing is read, and
- * no dotlock needed: see survey_settled(). All else is done under both locks. If
- * the file has only grown, its last messages are scanned again together with
- * the tail: the scanner must find them as they are recorded and a message
- * boundary where the record ends. In every other case all is scanned, and the
- * old index only tells which copy had which unique-id.
+ * The index is asked first. If it vouches for the file, nothing of the file is
+ * read, of the index often the header alone, and no dotlock is needed: see
+ * survey_settled(). All else is done under both locks. If the file has only
+ * grown, its last messages are scanned again together with the tail: the
+ * scanner must find them as they are recorded and a message boundary where the
+ * record ends. In every other case all is scanned, and the old index only tells
+ * which copy had which unique-id.
  */
 #include "state.h"
 #include "uidl.h"

@@ -36,8 +36,9 @@ _Static_assert(sizeof(struct message) == 64, "the record of the index");
 /*
  * Messages in the order of the file, each to the start of the next, the last
  * to end. Where there are some and messages is NULL, they lie in the index, and
- * maildrop_load() fetches them. gone: kinds that had copies and have no message any more, the
- * oldest first; only header, body, copy and used mean anything there.
+ * maildrop_load() fetches them. gone: kinds that had copies and have no message
+ * any more, the oldest first; only header, body, copy and used mean anything
+ * there.
  */
 struct table {
 	struct message *messages;

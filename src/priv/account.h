@@ -37,7 +37,10 @@ int identity_of(const struct account *account, struct identity *theirs);
  */
 int identity_widen(const struct account *account, struct identity *theirs);
 
-/* Loads the name services' modules, once, before any fork, so that no child has to. */
+/*
+ * Loads the name services' modules, once, before any fork, so that no child has
+ * to.
+ */
 void account_warm(void);
 
 /* What the process has now, to go back to. Frees as above. 0, or -1 with errno. */

@@ -26,7 +26,7 @@ enum auth_result {
 	AUTH_PASSWORD,   /* wrong password or digest */
 	AUTH_UNKNOWN,    /* no such user */
 	AUTH_LOCKED,     /* locked, or expired */
-	AUTH_MECHANISM,  /* APOP user with PASS, or the other way round */
+	AUTH_MECHANISM,  /* one that this user cannot log in by */
 	AUTH_UNANSWERED, /* SCRAM: another attempt came instead of a proof */
 	AUTH_BINDING,    /* SCRAM: nonce or channel binding of another connection */
 	AUTH_CERTIFICATE, /* EXTERNAL: the session could not prove its claim */

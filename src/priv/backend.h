@@ -9,7 +9,8 @@
 
 /*
  * One look at one back end. The request is well-formed: terminated, a name of
- * text_name(), a secret that is not empty, a mechanism of ipc.h. Fills the
+ * text_name(), a secret that is not empty where the mechanism has one, a
+ * mechanism of ipc.h. Fills the
  * account's part of the verdict with AUTH_OK; what it leaves there otherwise
  * is thrown away.
  */
@@ -23,6 +24,8 @@ enum auth_result users_check(const struct config *config,
  */
 enum auth_result users_challenge(const struct config *config,
     const struct auth_request *request, struct auth_verdict *verdict);
+
+/* As users_check(). */
 enum auth_result pam_check(const struct config *config,
     const struct auth_request *request, struct auth_verdict *verdict);
 
@@ -36,7 +39,9 @@ struct system_account {
 
 enum system_lookup { SYSTEM_FOUND = 0, SYSTEM_NONE, SYSTEM_FAILED };
 
-/* getpwnam(3) and getpwuid(3). A name or a home that does not fit is SYSTEM_FAILED.
+/*
+ * getpwnam(3) and getpwuid(3). A name or a home that does not fit is
+ * SYSTEM_FAILED.
  */
 enum system_lookup system_by_name(const char *name, struct system_account *account);
 enum system_lookup system_by_uid(uid_t uid, struct system_account *account);

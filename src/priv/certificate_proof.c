@@ -3,7 +3,8 @@
  * as root in the auth child, and leaves every octet of the client's to a
  * sandboxed process of its own (src/session/prove.c): certificates are parsed
  * without privilege here too. That process has met no client, holds no
- * descriptor, and says one of a few numbers by its exit status.
+ * descriptor but those of /dev/null, and says one of a few numbers by its exit
+ * status.
  */
 #include "certificate_proof.h"
 

@@ -17,7 +17,9 @@
 
 #define FILE_FLAGS (O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 
-/* An empty journal, on the disk and under the session lock, not yet in its place.
+/*
+ * An empty journal, on the disk and under the session lock, not yet in its
+ * place.
  */
 static int
 new_journal(int state)

@@ -13,13 +13,16 @@
 /*
  * Whether a new connection may be served. Over session.max the oldest one
  * that has not logged in is told to go; without such a one, or over
- * session.max_per_address (loopback and proxies are exempt), the new one is refused with a
- * line that names the limit, and closed.
+ * session.max_per_address (loopback and proxies are exempt), the new one is
+ * refused with a line that names the limit, and closed.
  */
 bool limits_admit(const struct config *config, struct table *table,
     const struct peer *peer);
 
-/* Sends one -ERR line without waiting (none under TLS), logs it, closes the connection. */
+/*
+ * Sends one -ERR line without waiting (none under TLS), logs it, closes the
+ * connection.
+ */
 void limits_refuse(const struct peer *peer, const char *text);
 
 #endif

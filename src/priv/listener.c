@@ -58,7 +58,10 @@ struct listener {
 	uint64_t next_tick;
 };
 
-/* APOP is announced only when somebody can use it; the file is read when it changes. */
+/*
+ * APOP and SCRAM are announced only when they can be used; the file is read
+ * when it changes.
+ */
 static void
 watch_users(struct listener *listener)
 {
@@ -372,7 +375,7 @@ prepare(struct listener *listener, struct config *config)
 	size_t rows = config->session.max + config->session.max / 8 + 16;
 	int code;
 
-	/* each module costs every later fork a little: only where names are asked for */
+	/* each module costs every later fork: only where names are asked for */
 	if (strstr(config->auth.backends, "pam") != NULL)
 		account_warm();
 	if (service_folders(config) == -1)

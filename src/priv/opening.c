@@ -231,7 +231,10 @@ shut(int *fdp)
 	*fdp = -1;
 }
 
-/* First with the account's own group; where that is not enough, with all of its groups. */
+/*
+ * First with the account's own group; where that is not enough, with all of its
+ * groups.
+ */
 static enum opening_result
 open_as_account(struct opening *o)
 {

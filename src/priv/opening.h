@@ -49,7 +49,7 @@ struct opening {
  * Opens the maildrop at a path with the account's ids: O_NOFOLLOW, a regular
  * file, one link, owned by the account; read-only where it cannot be written;
  * fds.mbox is -1 where there is no file. Makes and syncs the state folder
- * (named by a hash of resolved folder and file name, root's, 0700, with
+ * (named by a hash of uid, resolved folder and file name; root's, 0700, with
  * `owner`), takes the session lock, clears a dotlock that a dead session of
  * ours left (noted in the state folder), writes `holder` (sid, address,
  * since). *opening is filled, to be given to opening_close() in every case.
@@ -72,8 +72,10 @@ enum opening_result opening_reopen(const struct config *config,
  */
 int opening_backdate(struct opening *opening);
 
-/* Removes our dotlock, closes all, which lets the session lock go once the session
- * is gone too. */
+/*
+ * Removes our dotlock and closes all, which lets the session lock go once the
+ * session is gone too.
+ */
 void opening_close(const struct config *config, struct opening *opening);
 
 /* Sets opening->fault and returns result. For the files behind this header. */
@@ -93,8 +95,10 @@ enum opening_result opening_fault(struct opening *opening,
  */
 enum md_dotlock dotlock_make(const struct config *config, struct opening *opening);
 
-/* Renews its time, once a minute while it is held. False: it is ours no more
- * (logged). */
+/*
+ * Renews its time, once a minute while it is held. False: it is ours no more
+ * (logged).
+ */
 bool dotlock_touch(struct opening *opening);
 
 /* Removes it if device and inode are still ours; logs if not. */

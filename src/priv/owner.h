@@ -25,7 +25,9 @@ struct owner {
  */
 int owner_parse(const char *text, size_t len, struct owner *owner);
 
-/* Reads and parses it from a state folder. 0, or -1 with errno (EBADMSG: damaged).
+/*
+ * Reads and parses it from a state folder. 0, or -1 with errno (EBADMSG:
+ * damaged).
  */
 int owner_read(int state, struct owner *owner);
 

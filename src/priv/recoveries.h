@@ -25,7 +25,10 @@ struct recoveries {
 /* Nothing queued, nothing running. */
 void recoveries_init(struct recoveries *recoveries);
 
-/* Queues one state folder, by name. Lack of memory is logged: its next login recovers. */
+/*
+ * Queues one state folder, by name. Lack of memory is logged: its next login
+ * recovers.
+ */
 void recoveries_add(struct recoveries *recoveries, const char *state_name);
 
 /* Queues every state folder with something left in it. */

@@ -58,7 +58,10 @@ enum wake { WAKE_READY, WAKE_LATE, WAKE_STOP };
  */
 enum wake monitor_await(struct monitor *monitor, int fd, uint64_t deadline);
 
-/* Ends what the monitor holds of a maildrop: dotlock, descriptors, its row's state. */
+/*
+ * Ends what the monitor holds of a maildrop: dotlock, descriptors, its row's
+ * state.
+ */
 void monitor_let_go(struct monitor *monitor);
 
 /* Whether an UPDATE of the maildrop that it holds is not finished. */

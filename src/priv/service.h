@@ -10,7 +10,10 @@
 
 #include "config.h"
 
-/* Makes run_dir, the sessions' empty root in it, and state_dir; checks them. 0, or -1 with the reason logged. */
+/*
+ * Makes run_dir, the sessions' empty root in it, and state_dir; checks them. 0,
+ * or -1 with the reason logged.
+ */
 int service_folders(const struct config *config);
 
 struct pidfh;

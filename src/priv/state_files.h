@@ -14,8 +14,8 @@
 #define STATE_NAME_SIZE 65
 
 /*
- * SHA-256 over the resolved folder, a NUL and the file name. 0; -1: they are
- * longer than any path.
+ * SHA-256 over folder, a NUL and name. Of which folder and name the hash is a
+ * state folder's, state_name_for() says. 0; -1: they are longer than any path.
  */
 int state_name_of(const char *folder, const char *name, char dst[STATE_NAME_SIZE]);
 

@@ -22,7 +22,7 @@ struct row {
 	pid_t pid;                /* of the monitor; 0: free */
 	uint64_t accepted;        /* clock_now_us() */
 	unsigned char source[16]; /* an IPv6 address, its /64, or a mapped IPv4 */
-	bool exempt;              /* loopback: not counted by address */
+	bool exempt;              /* loopback, a proxy: not counted by address */
 	uint64_t kicked; /* clock_now() when it was told to go; 0: was not */
 	/* written by the monitor */
 	_Atomic uint32_t phase;       /* enum row_phase */

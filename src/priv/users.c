@@ -1,6 +1,7 @@
 /*
  * The back end `users`: names and credentials of the users file. Runs as root
- * in the auth child (users_offer_apop() in the monitor).
+ * in the auth child; users_offer_apop(), users_offer_scram() and users_verify(),
+ * which are about all users, before any client is known.
  *
  * The file is always read to its end and one comparison is always made, with
  * a pretended hash where the name has none to compare with, so that the time

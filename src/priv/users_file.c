@@ -1,8 +1,8 @@
 /*
- * Reader of the users file. Runs as root, in the auth child and, for the
- * question whether APOP is to be offered, in the monitor; the file is the
- * administrator's, never a client's. read(2) into one fixed buffer, not
- * stdio, whose buffers would keep secrets.
+ * Reader of the users file. Runs as root, in the auth child and, for what is to
+ * be offered, in the listener or for inetd; the file is the administrator's,
+ * never a client's. read(2) into one fixed buffer, not stdio, whose buffers
+ * would keep secrets.
  *
  * Strict: a line with anything wrong is refused as a whole, and refused means
  * that its user cannot log in, by any back end.

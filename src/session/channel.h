@@ -42,7 +42,10 @@ enum channel_result channel_read(struct channel *channel, void *buf, size_t size
 enum channel_result channel_write(struct channel *channel, const void *buf,
     size_t size, uint64_t deadline, size_t *lengthp);
 
-/* Turns to TLS; done when the handshake is. A channel that failed is BROKEN for good. */
+/*
+ * Turns to TLS; done when the handshake is. A channel that failed is BROKEN for
+ * good.
+ */
 enum channel_result channel_start_tls(struct channel *channel,
     struct ssl_ctx_st *ctx, uint64_t deadline);
 

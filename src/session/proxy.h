@@ -29,8 +29,8 @@ struct proxy_header {
 
 /*
  * Looks at the first octets of a connection; any number of them, again and
- * again with more, so that a caller need not read past the header. A checksum of version 2 is verified, other extensions are
- * passed over.
+ * again with more, so that a caller need not read past the header. A checksum
+ * of version 2 is verified, other extensions are passed over.
  */
 enum proxy_result proxy_parse(const char *octets, size_t length,
     struct proxy_header *header);

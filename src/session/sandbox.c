@@ -1,7 +1,8 @@
 /*
  * The sandbox of a session. sandbox_prepare() runs in main with whatever
  * privilege the program was started with, before the first fork;
- * sandbox_enter() runs at the beginning of each session and recovery child.
+ * sandbox_enter() runs at the beginning of each session, each recovery and each
+ * check of a certificate.
  *
  * The permitted system calls are two tables of rows. They are compiled to BPF
  * once (libseccomp writes it into a memfd) and loaded in each child by the
@@ -74,7 +75,7 @@ struct row {
 		.value = (wanted)                                                  \
 	}
 
-/* What both roles need: one maildrop by its descriptors, memory, the pair. */
+/* For both roles: one maildrop by its descriptors, memory, time, the pair. */
 static const struct row common_rows[] = {
     ANY(write),
     ONLY(sendmsg, 2, MSG_NOSIGNAL), /* MSG_FASTOPEN would be a connect */

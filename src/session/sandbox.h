@@ -9,6 +9,7 @@
 
 #include "session.h"
 
+/* The second also for the check of a certificate, which needs less still. */
 enum sandbox_role { SANDBOX_SERVE, SANDBOX_RECOVER };
 
 /*

@@ -32,7 +32,10 @@ struct sasl {
 	struct sasl_scram scram;
 };
 
-/* The next line of the client's, which belongs to the attempt. Cut and decoded in place. */
+/*
+ * The next line of the client's, which belongs to the attempt. Cut and decoded
+ * in place.
+ */
 enum verdict sasl_response(struct client *client, char *line, size_t length);
 
 /* The same of an initial response, which cannot cancel. */

@@ -232,7 +232,10 @@ static SASL_STEP(finish)
 	return login_open(client);
 }
 
-/* Asks about the proof; false: it was answered, and *verdictp is what a step returns. */
+/*
+ * Asks about the proof; false: it was answered, and *verdictp is what a step
+ * returns.
+ */
 static bool
 ask(struct client *client, struct ipc_login_reply *reply, enum verdict *verdictp)
 {
