@@ -9,10 +9,9 @@
  * record ends. In every other case all is scanned, and the old index only tells
  * which copy had which unique-id.
  */
+#include "clock.h"
 #include "state.h"
 #include "uidl.h"
-
-#include <time.h>
 
 /* How much of what is known is scanned again before a tail. */
 #define AGAIN_MESSAGES 8
@@ -24,15 +23,6 @@ struct filling {
 	uint32_t next; /* of the known messages, the one to be found next */
 	uint32_t known;
 };
-
-static uint64_t
-microseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static enum md_error
 found_again(struct filling *filling, const struct scan_message *found)
@@ -201,10 +191,10 @@ static enum md_error
 read_index(struct maildrop *md,
     enum md_error (*read)(int, struct table *, struct index_facts *))
 {
-	const uint64_t began = microseconds();
+	const uint64_t began = clock_now_us();
 	enum md_error error = read(md->fds.index, &md->table, &md->facts);
 
-	md->stats.scan_us += (uint32_t)(microseconds() - began);
+	md->stats.scan_us += (uint32_t)(clock_now_us() - began);
 	return error;
 }
 
@@ -255,7 +245,7 @@ survey_settled(struct maildrop *md, bool *settledp)
 enum md_error
 survey(struct maildrop *md)
 {
-	const uint64_t began = microseconds();
+	const uint64_t began = clock_now_us();
 	enum md_error error = look(md);
 	enum index_match match;
 
@@ -269,6 +259,6 @@ survey(struct maildrop *md)
 	error = survey_with(md, match);
 	if (error == MD_OK)
 		error = conclude(md);
-	md->stats.scan_us += (uint32_t)(microseconds() - began);
+	md->stats.scan_us += (uint32_t)(clock_now_us() - began);
 	return error;
 }
