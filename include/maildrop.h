@@ -115,8 +115,9 @@ enum md_error maildrop_open(const struct md_fds *fds,
 /*
  * Before anything is asked of a message, at no cost when done already. Where the
  * index vouches for the maildrop a login only looks at the sums in it; this
- * reads it, and reads the maildrop instead if it has been damaged. MD_CHANGED and
- * whatever opening can fail with: the session must end.
+ * reads it, and reads the maildrop instead if it has been damaged. MD_BUSY: it may
+ * be tried again; MD_CHANGED and whatever opening can fail with: the session must
+ * end.
  */
 enum md_error maildrop_load(struct maildrop *md);
 

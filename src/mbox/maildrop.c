@@ -137,21 +137,26 @@ maildrop_open(const struct md_fds *fds, const struct md_limits *limits,
 	return MD_OK;
 }
 
-/* The index has changed or was damaged since: all is read, and must be as told. */
+/*
+ * The index has changed or was damaged since: all is read, and must be as told.
+ * Until it is, what was told stays.
+ */
 static enum md_error
 load_anew(struct maildrop *md)
 {
-	const uint32_t count = md->table.count;
-	const uint64_t octets = md->table.octets;
+	const struct table told = md->table;
 	enum md_error error;
 
 	md->table = (struct table){0};
 	md->facts = (struct index_facts){0};
 	error = take_stock_locked(md);
 	if (error == MD_OK &&
-	    (md->table.count != count || md->table.octets != octets))
+	    (md->table.count != told.count || md->table.octets != told.octets))
 		error = MD_CHANGED;
-	maildrop_undelete_all(md); /* nothing is marked yet: live as counted now */
+	if (error != MD_OK) {
+		table_clear(&md->table);
+		md->table = told;
+	}
 	return error;
 }
 

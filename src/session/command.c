@@ -117,15 +117,17 @@ run_with_words(struct client *client, const struct command *command, char *rest)
 	char *words[2] = {NULL, NULL};
 	int count = split(rest, words);
 	struct args args = {.first = words[0], .second = words[1]};
+	enum md_error error = MD_OK;
 
 	if (count < words_of[command->form].least ||
 	    count > words_of[command->form].most)
 		return refuse_usage(client, command);
 	if (count > 0 && strlen(words[0]) > WORD_MAX)
 		return refuse_usage(client, command);
-	if (command->form >= FORM_MESSAGE &&
-	    maildrop_load(client->maildrop) != MD_OK)
-		return client_end(client, IPC_END_ERROR, DROP);
+	if (command->form >= FORM_MESSAGE)
+		error = maildrop_load(client->maildrop);
+	if (error != MD_OK)
+		return refuse_unread(client, error);
 	if (command->form >= FORM_MESSAGE && count > 0 &&
 	    !take_message(client, words[0], &args.message))
 		return GO_ON;

@@ -127,6 +127,16 @@ cannot_read(struct client *client, enum md_error error, enum verdict verdict)
 	return client_end(client, IPC_END_ERROR, verdict);
 }
 
+enum verdict
+refuse_unread(struct client *client, enum md_error error)
+{
+	client_refuse(client,
+	    error == MD_BUSY ? "[SYS/TEMP] maildrop is locked by another program"
+	                     : "[SYS/TEMP] maildrop was changed by another "
+	                       "program, log in again");
+	return error == MD_BUSY ? GO_ON : cannot_read(client, error, CLOSE);
+}
+
 /*
  * Sends a message in pieces. What cannot be sent whole ends the session
  * before the final dot, so that no client takes it for complete.
@@ -169,12 +179,7 @@ begin_message(struct client *client, uint32_t message, uint64_t lines,
 		error = maildrop_read(client->maildrop, message, lines);
 	if (error == MD_OK)
 		return true;
-	client_refuse(client,
-	    error == MD_BUSY ? "[SYS/TEMP] maildrop is locked by another program"
-	                     : "[SYS/TEMP] maildrop was changed by another "
-	                       "program, log in again");
-	if (error != MD_BUSY)
-		*verdictp = cannot_read(client, error, CLOSE);
+	*verdictp = refuse_unread(client, error);
 	return false;
 }
 

@@ -336,6 +336,57 @@ test_read_too_late(void **state)
 	box_remove(&box);
 }
 
+/* Somebody has the maildrop when it is to be read instead: once more, later. */
+static void
+test_read_later(void **state)
+{
+	char index[SIZE];
+	struct box box;
+
+	(void)state;
+	make(&box, index);
+	box.limits.lock_wait_ms = 0;
+	enter(&box);
+	poke_index(&box, 1);
+	box.busy = 1;
+	assert_int_equal(maildrop_load(box.md), MD_BUSY);
+	assert_int_equal(maildrop_count(box.md), 3);
+	assert_int_equal(maildrop_live(box.md), 3);
+	maildrop_undelete_all(box.md);
+	assert_int_equal(maildrop_load(box.md), MD_OK);
+	box_sends(&box, 2, "Subject: b\r\n\r\ntwo\r\n");
+	box_delete(&box, (const uint32_t[]){2, 0});
+	box_check(&box, A A);
+	box_remove(&box);
+}
+
+/* A sound index of another state has come into the place of the one looked at. */
+static void
+test_read_another(void **state)
+{
+	char index[SIZE], other[SIZE];
+	struct box box;
+	int fd;
+
+	(void)state;
+	make(&box, index);
+	box_fill(&box, A B);
+	box_settle();
+	box_visit(&box);
+	fd = open(box.index, O_RDONLY);
+	assert_true(read(fd, other, SIZE) > 144);
+	close(fd);
+	box_fill(&box, A B A);
+	box_settle();
+	box_visit(&box);
+	enter(&box);
+	box_write(&box, box.index, O_TRUNC, other, SIZE);
+	assert_int_equal(maildrop_load(box.md), MD_OK);
+	assert_int_equal(maildrop_count(box.md), 3);
+	box_sends(&box, 3, "Subject: a\r\n\r\none\r\n");
+	box_remove(&box);
+}
+
 static void
 test_rules(void **state)
 {
@@ -395,6 +446,8 @@ main(void)
 	    cmocka_unit_test(test_read_late),
 	    cmocka_unit_test(test_touched),
 	    cmocka_unit_test(test_read_too_late),
+	    cmocka_unit_test(test_read_later),
+	    cmocka_unit_test(test_read_another),
 	    cmocka_unit_test(test_rules),
 	};
 
