@@ -85,7 +85,8 @@ def measure_all(run, servers, only, reasons):
         for server in others:
             if run.quick and isinstance(server, peers.Peer) and work not in QUICK_FOR_PEERS:
                 continue
-            measure(run, work, server, figures, reasons)
+            if server.asked(work.__name__):
+                measure(run, work, server, figures, reasons)
     return figures
 
 

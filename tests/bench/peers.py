@@ -124,9 +124,13 @@ class Peer(Server):
             time.sleep(0.1)
         raise MeasureError(f"did not start, see {self.dir / 'log'}")
 
+    def uid(self, number):
+        """The uid of the user with that number."""
+        return FIRST_UID + number
+
     def give(self, path, user):
-        number = FIRST_UID + int(user.removeprefix("bench"))
-        os.chown(path, number, number)
+        uid = self.uid(int(user.removeprefix("bench")))
+        os.chown(path, uid, uid)
         os.chmod(path, 0o600)
 
     def pids(self):
@@ -144,6 +148,8 @@ class Dovecot(Peer):
 
     name = "dovecot"
     port, tls_port = 1110, 1995
+    # "service NAME { ... }" beyond the listeners
+    login_service = pop3_service = ""
 
     def mounts(self):
         lib = ":".join(str(package(name, "usr/lib")) for name in ("dovecot-pop3d", "dovecot-core"))
@@ -153,7 +159,7 @@ class Dovecot(Peer):
     def command(self):
         self.conf = self.dir / "dovecot.conf"
         self.conf.write_text(self.text())
-        users = "".join(f"bench{n}:{{CRYPT}}{HASH}:{FIRST_UID + n}:{FIRST_UID + n}::/nonexistent::\n"
+        users = "".join(f"bench{n}:{{CRYPT}}{HASH}:{self.uid(n)}:{self.uid(n)}::/nonexistent::\n"
                         for n in range(USERS))
         (self.dir / "users").write_text(users)
         return [package("dovecot-core", "usr/sbin/dovecot"), "-F", "-c", self.conf]
@@ -179,6 +185,10 @@ service pop3-login {{
   inet_listener pop3s {{
     port = {self.tls_port}
   }}
+  {self.login_service}
+}}
+service pop3 {{
+  {self.pop3_service}
 }}
 passdb {{
   driver = passwd-file
@@ -196,6 +206,20 @@ userdb {{
         index.chmod(0o1777)
         subprocess.run(["rm", "-rf", index / user, self.dir / "state" / user], check=True)
         (self.dir / "state").chmod(0o1777)
+
+
+class DovecotReusing(Dovecot):
+    """A process serves one client after the other, which it does where all users
+    have one uid alone."""
+
+    name = "dovecot-reusing"
+    port, tls_port = 1112, 1996
+    only = ("sessions", "tls_sessions")
+    login_service = "service_count = 0\n  process_min_avail = 2"
+    pop3_service = "service_count = 1000"
+
+    def uid(self, number):
+        return FIRST_UID
 
 
 class FromInetd(Peer):
@@ -247,4 +271,4 @@ class SolidPop3d(FromInetd):
         return self.inetd(package("solid-pop3d", "usr/sbin/solid-pop3d"), "-f", conf)
 
 
-PEERS = (Dovecot, Popa3d, Mailutils, SolidPop3d)
+PEERS = (Dovecot, DovecotReusing, Popa3d, Mailutils, SolidPop3d)

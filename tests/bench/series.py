@@ -88,6 +88,8 @@ def measure_series(run, servers):
     for name, measure, places, *_ in SERIES:
         data[name] = {}
         for server in servers:
+            if not server.asked(name):
+                continue
             begin = time.monotonic()
             data[name][server.name] = points(run, server, measure, places)
             run.say(f"{time.monotonic() - begin:7.1f} s  {server.name}: {name} plot")

@@ -53,6 +53,7 @@ class Server:
     tls_port = None
     mail = None     # folder of the maildrops
     few = None      # messages that are enough to measure a slow server with
+    only = None     # all that is asked of it; None: everything
 
     def path(self, user="bench0"):
         return self.mail / user
@@ -80,6 +81,10 @@ class Server:
 
     def pids(self):
         return set()
+
+    def asked(self, name):
+        """Whether a measure or a plot is for this server."""
+        return self.only is None or name in self.only
 
 
 class Poplar(Server):
