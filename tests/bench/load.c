@@ -27,6 +27,9 @@
 #include "pop.h"
 #include "sums.h"
 
+/* Octets of "n size" with its line end, and some more. */
+#define LINE_ROOM 44
+
 struct visit {
 	struct pop pop;
 	const struct target *target;
@@ -34,6 +37,7 @@ struct visit {
 	struct sums sums;
 	uint32_t messages; /* from STAT */
 	uint64_t octets;   /* from STAT */
+	struct copy copy;  /* of a reply that is looked at behind the clock */
 };
 
 /* What a step moved. */
@@ -46,9 +50,11 @@ struct argument {
 	unsigned number, count;
 };
 
+/* check tells how much of the copy is wrong, once the clock has stopped. */
 struct step {
 	const char *name;
 	struct tally (*run)(struct visit *visit, const struct argument *argument);
+	uint64_t (*check)(const struct visit *visit);
 };
 
 static double
@@ -79,10 +85,10 @@ run_login(struct visit *visit, const struct argument *argument)
 
 /* Lines "n size": as the sums say, adding up to what STAT said. */
 static uint64_t
-wrong_sizes(const struct visit *visit, char *text)
+wrong_sizes(const struct visit *visit)
 {
 	uint64_t wrong = 0, total = 0;
-	char *end;
+	char *text = visit->copy.text, *end;
 
 	for (uint32_t n = 1; n <= visit->messages; n++) {
 		uint64_t number = strtoull(text, &end, 10);
@@ -96,7 +102,6 @@ wrong_sizes(const struct visit *visit, char *text)
 	return wrong + (total != visit->octets);
 }
 
-/* The text is kept in *copy, to be looked at once the clock has stopped. */
 static struct tally
 listing(struct visit *visit, const char *command, struct copy *copy)
 {
@@ -112,16 +117,8 @@ listing(struct visit *visit, const char *command, struct copy *copy)
 static struct tally
 run_list(struct visit *visit, const struct argument *argument)
 {
-	struct copy copy = {0};
-	struct tally tally = listing(visit, "LIST", &copy);
-
 	(void)argument;
-	if (copy.text != NULL) {
-		copy.text[copy.len - 1] = '\0';
-		tally.wrong = wrong_sizes(visit, copy.text);
-	}
-	free(copy.text);
-	return tally;
+	return listing(visit, "LIST", &visit->copy);
 }
 
 static struct tally
@@ -222,16 +219,36 @@ run_quit(struct visit *visit, const struct argument *argument)
 }
 
 static const struct step steps[] = {
-    {"login",   run_login  },
-    {"list",    run_list   },
-    {"uidl",    run_uidl   },
-    {"retr",    run_retr   },
-    {"top",     run_top    },
-    {"dele",    run_dele   },
-    {"deleall", run_deleall},
-    {"rset",    run_rset   },
-    {"quit",    run_quit   },
+    {"login",   run_login,   NULL       },
+    {"list",    run_list,    wrong_sizes},
+    {"uidl",    run_uidl,    NULL       },
+    {"retr",    run_retr,    NULL       },
+    {"top",     run_top,     NULL       },
+    {"dele",    run_dele,    NULL       },
+    {"deleall", run_deleall, NULL       },
+    {"rset",    run_rset,    NULL       },
+    {"quit",    run_quit,    NULL       },
 };
+
+/* Runs a step, and looks at what it kept when its clock has stopped. */
+static struct tally
+timed(const struct step *step, struct visit *visit, const struct argument *argument,
+    double *wallp, double *cpup)
+{
+	struct tally tally;
+	double wall, cpu;
+
+	if (step->check != NULL)
+		copy_ready(&visit->copy, visit->messages * LINE_ROOM);
+	wall = clock_ms(CLOCK_MONOTONIC);
+	cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
+	tally = step->run(visit, argument);
+	*wallp = clock_ms(CLOCK_MONOTONIC) - wall;
+	*cpup = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	if (step->check != NULL)
+		tally.wrong = step->check(visit);
+	return tally;
+}
 
 static void
 run_step(struct visit *visit, const char *text)
@@ -246,11 +263,7 @@ run_step(struct visit *visit, const char *text)
 		if (strlen(steps[i].name) != len ||
 		    strncmp(steps[i].name, text, len))
 			continue;
-		wall = clock_ms(CLOCK_MONOTONIC);
-		cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
-		tally = steps[i].run(visit, &argument);
-		wall = clock_ms(CLOCK_MONOTONIC) - wall;
-		cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+		tally = timed(&steps[i], visit, &argument, &wall, &cpu);
 		printf("%s\"%s\": {\"ms\": %.4f, \"cpu\": %.3f, \"count\": %llu, "
 		       "\"octets\": %llu, \"wrong\": %llu}",
 		    i == 0 ? "" : ", ", text, wall, cpu / wall,
@@ -291,6 +304,7 @@ visit(const struct target *target, const char *user, int argc, char **argv)
 	puts("}");
 	pop_close(&visit.pop);
 	free(visit.sums.at);
+	free(visit.copy.text);
 }
 
 static void

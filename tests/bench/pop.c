@@ -50,6 +50,7 @@ pop_open(struct pop *pop, const struct target *target)
 	pop->hash = XXH3_createState();
 	if (pop->buf == NULL || pop->hash == NULL)
 		err(1, "no memory");
+	memset(pop->buf, 0, BUF_SIZE + 1); /* its pages are no server's cost */
 	if (target->tls != NULL) {
 		pop->ssl = SSL_new(target->tls);
 		if (pop->ssl == NULL || SSL_set_fd(pop->ssl, pop->fd) != 1 ||
@@ -162,15 +163,21 @@ pop_find_dot(const char *src, size_t len)
 	return len;
 }
 
+void
+copy_ready(struct copy *copy, size_t size)
+{
+	free(copy->text);
+	*copy = (struct copy){.text = malloc(size + 1), .size = size};
+	if (copy->text == NULL)
+		err(1, "no memory");
+	memset(copy->text, 0, size + 1);
+}
+
 static void
 keep(struct copy *copy, const char *src, size_t len)
 {
-	if (copy->size - copy->len < len) {
-		copy->size = (copy->size + len) * 2;
-		copy->text = realloc(copy->text, copy->size);
-		if (copy->text == NULL)
-			err(1, "no memory");
-	}
+	if (copy->size - copy->len < len)
+		errx(1, "the server says more than %zu octets", copy->size);
 	memcpy(copy->text + copy->len, src, len);
 	copy->len += len;
 }

@@ -31,11 +31,14 @@ struct pop {
 	size_t pending_len;
 };
 
-/* Bytes that a caller wants to keep; grows. */
+/* Octets that a caller wants to keep, terminated. */
 struct copy {
 	char *text;
 	size_t len, size;
 };
+
+/* Empties it and makes room, so that what is kept costs but its copying. */
+void copy_ready(struct copy *copy, size_t size);
 
 /* Connects, shakes hands, takes the greeting. */
 void pop_open(struct pop *pop, const struct target *target);
@@ -50,7 +53,7 @@ void pop_ok(struct pop *pop, char *line, size_t size);
 
 /*
  * Reads the lines of a multi-line reply to its dot, un-stuffs them, counts
- * and hashes. They are appended to copy where that is not NULL.
+ * and hashes. They are appended to copy, if that is not NULL, which has room for them.
  */
 struct sum pop_body(struct pop *pop, struct copy *copy);
 
