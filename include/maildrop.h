@@ -143,8 +143,8 @@ uint64_t maildrop_octets(const struct maildrop *md);
 /* Octets on the wire, before byte-stuffing, final "." not counted. O(1). */
 uint64_t maildrop_size(const struct maildrop *md, uint32_t number);
 
-/* The unique-id, terminated. O(1). */
-void maildrop_uid(const struct maildrop *md, uint32_t number,
+/* The unique-id, terminated; returns its length. O(1). */
+size_t maildrop_uid(const struct maildrop *md, uint32_t number,
     char uid[MD_UID_MAX + 1]);
 
 /* Whether it is marked as deleted. */

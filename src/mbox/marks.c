@@ -44,10 +44,10 @@ maildrop_size(const struct maildrop *md, uint32_t number)
 	return md->table.messages[number - 1].octets;
 }
 
-void
+size_t
 maildrop_uid(const struct maildrop *md, uint32_t number, char uid[MD_UID_MAX + 1])
 {
-	uidl_format(&md->table.messages[number - 1], uid);
+	return uidl_format(&md->table.messages[number - 1], uid);
 }
 
 bool

@@ -115,18 +115,23 @@ kinds_find(const struct kinds *kinds, const struct message *message)
 	}
 }
 
-static void
-put_hex(char *dst, const unsigned char hash[HASH_SIZE])
+static char
+hex_digit(unsigned value)
 {
-	static const char digits[] = "0123456789abcdef";
+	return (char)(value + (value < 10 ? '0' : 'a' - 10));
+}
 
+/* Without a table the compiler does all sixteen at once. */
+static void
+put_hex(char *restrict dst, const unsigned char hash[HASH_SIZE])
+{
 	for (size_t i = 0; i < HASH_SIZE; i++) {
-		*dst++ = digits[hash[i] >> 4];
-		*dst++ = digits[hash[i] & 15];
+		dst[2 * i] = hex_digit(hash[i] >> 4);
+		dst[2 * i + 1] = hex_digit(hash[i] & 15);
 	}
 }
 
-void
+size_t
 uidl_format(const struct message *message, char uid[MD_UID_MAX + 1])
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -135,16 +140,16 @@ uidl_format(const struct message *message, char uid[MD_UID_MAX + 1])
 
 	put_hex(uid, message->header);
 	put_hex(uid + 2 * HASH_SIZE, message->body);
+	if (message->copy != 0) {
+		/* 36^5 copies have room, which no table holds */
+		for (uint32_t copy = message->copy; copy > 0 && n < 5; copy /= 36)
+			reversed[n++] = digits[copy % 36];
+		*end++ = '.';
+		while (n > 0)
+			*end++ = reversed[--n];
+	}
 	*end = '\0';
-	if (message->copy == 0)
-		return;
-	/* 36^5 copies have room, which no table holds */
-	for (uint32_t copy = message->copy; copy > 0 && n < 5; copy /= 36)
-		reversed[n++] = digits[copy % 36];
-	*end++ = '.';
-	while (n > 0)
-		*end++ = reversed[--n];
-	*end = '\0';
+	return (size_t)(end - uid);
 }
 
 /* Puts the messages from first on into slots, each kind a list in file order. */

@@ -5,13 +5,14 @@
 #ifndef POPLAR_MBOX_UIDL_H
 #define POPLAR_MBOX_UIDL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "maildrop.h"
 #include "table.h"
 
-/* The unique-id of a message, terminated. */
-void uidl_format(const struct message *message, char uid[MD_UID_MAX + 1]);
+/* The unique-id of a message, terminated; returns its length. */
+size_t uidl_format(const struct message *message, char uid[MD_UID_MAX + 1]);
 
 /*
  * Gives the messages from first on their copy numbers. Those before first

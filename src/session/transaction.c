@@ -12,6 +12,7 @@
 
 /* "n value" lines are written by hand: LIST of a large maildrop is a hot path. */
 #define NUMBER_MAX 20
+#define LINE_ROOM (NUMBER_MAX + MD_UID_MAX + 8)
 
 static const char pairs[] = /* 00 to 99 */
     "0001020304050607080910111213141516171819"
@@ -67,8 +68,22 @@ list_value(const struct maildrop *maildrop, uint32_t message, char *dst)
 static char *
 uidl_value(const struct maildrop *maildrop, uint32_t message, char *dst)
 {
-	maildrop_uid(maildrop, message, dst);
-	return dst + strlen(dst);
+	return dst + maildrop_uid(maildrop, message, dst);
+}
+
+/* The line of a live message. Returns the end of it. */
+static char *
+put_line(const struct maildrop *maildrop, uint32_t message,
+    char *(*value)(const struct maildrop *, uint32_t, char *), char *dst)
+{
+	if (maildrop_is_deleted(maildrop, message))
+		return dst;
+	dst = put_number(dst, message);
+	*dst++ = ' ';
+	dst = value(maildrop, message, dst);
+	*dst++ = '\r';
+	*dst++ = '\n';
+	return dst;
 }
 
 /* One line for each live message, or "+OK" and the line of one. */
@@ -77,24 +92,19 @@ listing(struct client *client, uint32_t message,
     char *(*value)(const struct maildrop *, uint32_t, char *))
 {
 	const struct maildrop *maildrop = client->maildrop;
+	uint32_t next = message != 0 ? message : 1;
 	uint32_t last = message != 0 ? message : maildrop_count(maildrop);
-	char *line, *end;
+	char *lines, *end;
 	size_t room;
 
-	for (uint32_t i = message != 0 ? message : 1; i <= last; i++) {
-		if (maildrop_is_deleted(maildrop, i))
-			continue;
-		line = stream_room(&client->stream, NUMBER_MAX + MD_UID_MAX + 8,
-		    &room);
-		end = line;
-		if (message != 0)
-			end = (char *)memcpy(end, "+OK ", 4) + 4;
-		end = put_number(end, i);
-		*end++ = ' ';
-		end = value(maildrop, i, end);
-		*end++ = '\r';
-		*end++ = '\n';
-		stream_filled(&client->stream, (size_t)(end - line));
+	if (message != 0)
+		stream_put(&client->stream, "+OK ", 4);
+	while (next <= last) {
+		lines = end = stream_room(&client->stream, LINE_ROOM, &room);
+		for (; next <= last && (size_t)(end - lines) + LINE_ROOM <= room;
+		     next++)
+			end = put_line(maildrop, next, value, end);
+		stream_filled(&client->stream, (size_t)(end - lines));
 	}
 	if (message == 0)
 		stream_put(&client->stream, ".\r\n", 3);
