@@ -77,6 +77,13 @@ first_again(const struct table *table)
 	return first;
 }
 
+void
+survey_adopt(struct maildrop *md)
+{
+	for (uint32_t i = 0; md->facts.announced && i < md->table.count; i++)
+		md->table.messages[i].flags &= ~MESSAGE_GOING;
+}
+
 /* Scans what is behind the messages of the index, which are in the table. */
 static enum md_error
 scan_tail(struct maildrop *md)
@@ -101,6 +108,7 @@ scan_tail(struct maildrop *md)
 		md->facts.unsure = first;
 	md->stats.scan = MD_SCAN_TAIL;
 	md->facts.trusted = true;
+	survey_adopt(md);
 	if (md->facts.announced)
 		index_save(md->fds.index, table, &md->facts, 0);
 	else /* the last one that was known may have got its separator */
@@ -134,13 +142,6 @@ scan_all(struct maildrop *md)
 	md->facts.trusted = true;
 	index_save(md->fds.index, &md->table, &md->facts, 0);
 	return MD_OK;
-}
-
-void
-survey_adopt(struct maildrop *md)
-{
-	for (uint32_t i = 0; md->facts.announced && i < md->table.count; i++)
-		md->table.messages[i].flags &= ~MESSAGE_GOING;
 }
 
 /* The index speaks of this very state: its messages are those of the file. */

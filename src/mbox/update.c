@@ -172,7 +172,9 @@ commit(struct maildrop *md, uint32_t first)
 
 /*
  * Tells the index which messages are about to go, where copies could be
- * mistaken for each other if this session died between the cut and its end.
+ * mistaken for each other if this session died between the cut and its end. A
+ * message knows of the copies that came before it, not of those behind: if there
+ * is any copy, any message may have one.
  */
 static void
 announce(struct maildrop *md)
@@ -183,10 +185,9 @@ announce(struct maildrop *md)
 		struct message *message = &md->table.messages[i];
 
 		message->flags &= ~MESSAGE_GOING;
-		if (is_going(md, i)) {
+		if (is_going(md, i))
 			message->flags |= MESSAGE_GOING;
-			copies |= message->used > 0;
-		}
+		copies |= message->used > 0;
 	}
 	if (copies)
 		index_save(md->fds.index, &md->table, &md->facts, 0);

@@ -193,33 +193,72 @@ test_late_line_end(void **state)
 	box_remove(&box);
 }
 
+/* A session that deletes the first message and, without a journal, dies there. */
+static void
+die_deleting(struct box *box)
+{
+	uint32_t removed;
+
+	assert_int_equal(maildrop_delete(box->md, 1), MD_OK);
+	close(box->fds.journal);
+	box->fds.journal = -1;
+	assert_int_not_equal(maildrop_update(box->md, &removed), MD_OK);
+	box_close(box);
+}
+
 /*
  * The session dies behind the cut and before the index: the copy that was to
- * go is the one that is missing.
+ * go is the one that is missing. Some of the copies may have come later than
+ * the index.
  */
 static void
 test_death_behind_the_cut(void **state)
 {
+	static const char *const later[] = {"", A, A A};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+		struct box box;
+		struct uid uids[4];
+
+		box_make(&box);
+		box_fill(&box, &(A A A)[strlen(later[i])]);
+		box_visit(&box);
+		box_append(&box, later[i]);
+		box_open(&box);
+		read_uids(&box, uids);
+		die_deleting(&box);
+		box_check(&box, A A A);
+		box_fill(&box, A A);
+		box_open(&box);
+		assert_uid(&box, 1, &uids[2]);
+		assert_uid(&box, 2, &uids[3]);
+		box_remove(&box);
+	}
+}
+
+/* It dies before the cut, and mail comes: nothing is about to go any more. */
+static void
+test_death_before_the_cut(void **state)
+{
 	struct box box;
-	struct uid uids[4];
-	uint32_t removed;
+	struct uid uids[8];
 
 	(void)state;
 	box_make(&box);
 	box_fill(&box, A A A);
 	box_open(&box);
-	read_uids(&box, uids);
-	/* without a journal it comes as far as the cut */
-	assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
-	close(box.fds.journal);
-	box.fds.journal = -1;
-	assert_int_not_equal(maildrop_update(box.md, &removed), MD_OK);
-	box_close(&box);
-	box_check(&box, A A A);
-	box_fill(&box, A A);
+	die_deleting(&box);
+	box_append(&box, B);
 	box_open(&box);
-	assert_uid(&box, 1, &uids[2]);
-	assert_uid(&box, 2, &uids[3]);
+	assert_int_equal(box_scan(&box), MD_SCAN_TAIL);
+	read_uids(&box, uids);
+	box_close(&box);
+	box_fill(&box, A A B);
+	box_open(&box);
+	assert_uid(&box, 1, &uids[1]);
+	assert_uid(&box, 2, &uids[2]);
+	assert_uid(&box, 3, &uids[4]);
 	box_remove(&box);
 }
 
@@ -284,6 +323,7 @@ main(void)
 	    cmocka_unit_test(test_reader_deletes),
 	    cmocka_unit_test(test_late_line_end),
 	    cmocka_unit_test(test_death_behind_the_cut),
+	    cmocka_unit_test(test_death_before_the_cut),
 	    cmocka_unit_test(test_random),
 	};
 
