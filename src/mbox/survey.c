@@ -144,11 +144,16 @@ scan_all(struct maildrop *md)
 	return MD_OK;
 }
 
-/* The index speaks of this very state: its messages are those of the file. */
+/*
+ * The index speaks of this very state: its messages are those of the file. Of a
+ * sealed one that is enough to list and to compare, not to delete: a program that
+ * found the mtime and set it back after a change, all within a tick of the clock,
+ * would not show.
+ */
 static void
 adopt(struct maildrop *md)
 {
-	md->sure_from = md->facts.unsure;
+	md->sure_from = md->facts.sealed ? UINT32_MAX : md->facts.unsure;
 	survey_adopt(md);
 }
 

@@ -142,6 +142,41 @@ test_sealed(void **state)
 	box_remove(&box);
 }
 
+/*
+ * A program that sets back the mtime it found, to the nanosecond and within the
+ * tick of our change, cannot be seen. What it wrote is not sent for what was
+ * listed, nor deleted for it.
+ */
+static void
+test_sealed_and_forged(void **state)
+{
+	(void)state;
+	for (int fetched = 0; fetched < 2; fetched++) {
+		struct box box;
+
+		stop_clock(&box);
+		box.host.backdate = backdate;
+		box_fill(&box, B A B);
+		box_open(&box);
+		box_delete(&box, (const uint32_t[]){1, 0});
+		box_poke(&box, 0, C);
+		fault.clock += 3600000 * MS;
+		box_open(&box);
+		assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+		if (fetched == 1)
+			assert_int_equal(fetch(&box, 1, WIRE_WHOLE), MD_CHANGED);
+		assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
+		assert_int_equal(maildrop_update(box.md, &(uint32_t){0}),
+		    MD_CHANGED);
+		box_check(&box, C B);
+		box_close(&box);
+		box_open(&box);
+		assert_int_equal(box_scan(&box), MD_SCAN_FULL);
+		box_sends(&box, 1, SENT_C);
+		box_remove(&box);
+	}
+}
+
 /* A file from the future is no reason to wait, nor to refuse it. */
 static void
 test_clock_behind(void **state)
@@ -175,6 +210,7 @@ main(void)
 	    cmocka_unit_test(test_between_sessions),
 	    cmocka_unit_test(test_behind_update),
 	    cmocka_unit_test(test_sealed),
+	    cmocka_unit_test(test_sealed_and_forged),
 	    cmocka_unit_test(test_clock_behind),
 	};
 
