@@ -233,12 +233,12 @@ admit_source(struct monitor *monitor, const unsigned char *ip)
 	       setup->config->session.max_per_address;
 }
 
-/* A claim, taken once, from a proxy that the configuration trusts. */
+/* A claim, taken before anything else, from a proxy that the configuration trusts. */
 static void
 answer_proxy(struct monitor *monitor, const union ipc_message *message)
 {
 	const struct ipc_proxy *proxy = &message->proxy;
-	bool admitted = monitor->setup->proxy && !monitor->introduced;
+	bool admitted = monitor->setup->proxy && monitor->asked == 1;
 
 	if (admitted && proxy->known) {
 		network_print(proxy->address, monitor->address,
@@ -250,7 +250,6 @@ answer_proxy(struct monitor *monitor, const union ipc_message *message)
 			    (unsigned long long)
 			        monitor->setup->config->session.max_per_address);
 	}
-	monitor->introduced = true;
 	send_plain(monitor, IPC_PROXY_REPLY, !admitted, NULL, 0);
 }
 
@@ -355,6 +354,7 @@ answer_opened(struct monitor *monitor, const union ipc_message *message)
 	const struct ipc_opened *opened = &message->opened;
 
 	if (monitor->phase == PHASE_RECOVERY) {
+		monitor->phase = PHASE_ENDED;
 		monitor->recovery = (enum md_error)opened->error;
 		if (opened->recovered)
 			log_warning(

@@ -33,7 +33,6 @@ struct monitor {
 	enum phase phase;
 	uint64_t started;                  /* clock_now() */
 	char address[SESSION_ADDRESS_MAX]; /* the setup's, or what a proxy told */
-	bool introduced;                   /* a proxy told */
 	unsigned attempts, failures;
 	unsigned asked;     /* requests in PHASE_LOGIN */
 	unsigned set_aside; /* journals */
