@@ -106,6 +106,11 @@ def report(run, figures, reasons):
         print(f"not octet-exact: {name}: {count} of {total}")
     if not any(name.startswith("Poplar") for name in run.wrong):
         print("Poplar sent every message octet-exact")
+    for count in (2, 3):
+        rate = figures["loop"].get(f"loop_processes_{count}")
+        if rate is not None:
+            print(f"{count} processes a session that do nothing, with Poplar's libraries: "
+                  f"{rate / figures['loop']['loop_sessions']:.2f} of the loop's sessions")
     shares = ", ".join(f"{name} {share:.2f}" for name, share in run.cpu.items()
                        if name.startswith(("Poplar", "loop")))
     print(f"the client's share of one CPU: {shares}")

@@ -6,8 +6,10 @@
  *                          serves until standard input ends: accept, fork,
  *                          canned replies, exit; RETR reads FILE, converts it
  *                          to wire form and writes it, as one message
- * loop processes FILE      the same, by the processes that Poplar has: a monitor,
- *                          its session, and one that is gone before the greeting
+ * loop processes COUNT FILE
+ *                          the same by several processes for each connection:
+ *                          one waits for the one that answers, as a monitor does,
+ *                          and those beyond two are gone before the greeting
  * loop inetd PORT PROGRAM [ARGUMENT...]
  *                          what inetd does: a program for each connection
  * loop read FILE           read(2) of the whole file
@@ -157,10 +159,12 @@ static void
 serve_by_processes(int client, char **argv)
 {
 	signal(SIGCHLD, SIG_DFL);
+	for (long count = strtol(argv[0], NULL, 10); count > 2; count--) {
+		if (in_a_child())
+			return;
+	}
 	if (in_a_child())
-		return;
-	if (in_a_child())
-		serve_client(client, argv);
+		serve_client(client, argv + 1);
 }
 
 static int

@@ -71,10 +71,20 @@ def tls_sessions(run, server):
 
 
 def loop_sessions(run, loop):
-    def once():
-        result = run.note(loop, "sessions", crowd(loop, run.clients, run.seconds))
-        return {"loop_sessions": result["rate"]}
-    return run.repeat(once)
+    """Also by two and three processes that do nothing else: what forking costs."""
+    def rates(server, key):
+        def once():
+            return {key: run.note(loop, key, crowd(server, run.clients, run.seconds))["rate"]}
+        return run.repeat(once)
+
+    figures = rates(loop, "loop_sessions")
+    for count in (2, 3):
+        server = loop.by_processes(count)
+        try:
+            figures.update(rates(server, f"loop_processes_{count}"))
+        finally:
+            server.stop()
+    return figures
 
 
 # logins

@@ -119,15 +119,31 @@ class Poplar(Server):
         self.daemon.remove()
 
 
+def libraries():
+    """Those that poplard is linked with, for LD_PRELOAD."""
+    lines = subprocess.run(["ldd", harness.BUILD / "poplard"], capture_output=True, text=True,
+                           check=True).stdout.splitlines()
+    return " ".join(line.split()[2] for line in lines if "=> /" in line)
+
+
 class Loop(Server):
     """The reference loop, which serves one file to everybody (loop.c)."""
 
     name = "loop"
 
-    def __init__(self, tool, source):
-        self.process = subprocess.Popen([tool, "serve", source], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+    def __init__(self, tool, source, *, processes=1):
+        self.tool, self.source = tool, source
+        command, environment = [tool, "serve", source], None
+        if processes > 1:
+            command = [tool, "processes", str(processes), source]
+            environment = {**os.environ, "LD_PRELOAD": libraries()}
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, env=environment)
         self.port = int(self.process.stdout.readline())
+
+    def by_processes(self, count):
+        """The same by so many processes a connection, with Poplar's libraries."""
+        return Loop(self.tool, self.source, processes=count)
 
     def stop(self):
         self.process.stdin.close()
