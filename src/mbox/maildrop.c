@@ -179,8 +179,6 @@ maildrop_load(struct maildrop *md)
 		return load_anew(md);
 	}
 	md->table = table;
-	md->facts.announced = facts.announced;
-	survey_adopt(md);
 	return MD_OK;
 }
 

@@ -79,9 +79,6 @@ enum md_error survey_settled(struct maildrop *md, bool *settledp);
 /* The same in every case. Both locks are held. */
 enum md_error survey(struct maildrop *md);
 
-/* The table is that of the maildrop: no UPDATE will remove anything of it. */
-void survey_adopt(struct maildrop *md);
-
 /* verify.c */
 
 /* Gets block and scanner. MD_NO_MEMORY. */

@@ -77,10 +77,11 @@ first_again(const struct table *table)
 	return first;
 }
 
-void
-survey_adopt(struct maildrop *md)
+/* Nothing was removed: the UPDATE that was announced came to nothing. */
+static void
+call_off(struct maildrop *md)
 {
-	for (uint32_t i = 0; md->facts.announced && i < md->table.count; i++)
+	for (uint32_t i = 0; i < md->table.count; i++)
 		md->table.messages[i].flags &= ~MESSAGE_GOING;
 }
 
@@ -108,10 +109,10 @@ scan_tail(struct maildrop *md)
 		md->facts.unsure = first;
 	md->stats.scan = MD_SCAN_TAIL;
 	md->facts.trusted = true;
-	survey_adopt(md);
-	if (md->facts.announced)
+	if (md->facts.announced) {
+		call_off(md);
 		index_save(md->fds.index, table, &md->facts, 0);
-	else /* the last one that was known may have got its separator */
+	} else /* the last one that was known may have got its separator */
 		index_save(md->fds.index, table, &md->facts,
 		    known > 0 && table_next(table, known - 1) != end ? known - 1
 		                                                     : known);
@@ -154,7 +155,6 @@ static void
 adopt(struct maildrop *md)
 {
 	md->sure_from = md->facts.sealed ? UINT32_MAX : md->facts.unsure;
-	survey_adopt(md);
 }
 
 static enum md_error
