@@ -177,6 +177,36 @@ test_sealed_and_forged(void **state)
 	}
 }
 
+/*
+ * Where the clock that stamps the index is not ours, its time does not tell that
+ * nobody has touched it: it is read whole, and the damage found at once.
+ */
+static void
+test_index_elsewhere(void **state)
+{
+	(void)state;
+	for (int64_t ahead = -3600; ahead <= 3600; ahead += 7200) {
+		struct box box;
+		int fd;
+
+		stop_clock(&box);
+		box_fill(&box, A B);
+		fault.clock += 25 * MS;
+		box_visit(&box);
+		fault.clock += 1000 * ahead * MS;
+		box_open(&box);
+		maildrop_set_last(box.md, 1);
+		assert_int_equal(maildrop_update(box.md, &(uint32_t){0}), MD_OK);
+		box_close(&box);
+		fd = open(box.index, O_RDWR);
+		assert_int_equal(pwrite(fd, "?", 1, 144 + 20), 1);
+		close(fd);
+		assert_int_equal(box_enter(&box, O_RDWR), MD_OK);
+		assert_int_equal(box_scan(&box), MD_SCAN_FULL);
+		box_remove(&box);
+	}
+}
+
 /* A file from the future is no reason to wait, nor to refuse it. */
 static void
 test_clock_behind(void **state)
@@ -211,6 +241,7 @@ main(void)
 	    cmocka_unit_test(test_behind_update),
 	    cmocka_unit_test(test_sealed),
 	    cmocka_unit_test(test_sealed_and_forged),
+	    cmocka_unit_test(test_index_elsewhere),
 	    cmocka_unit_test(test_clock_behind),
 	};
 
