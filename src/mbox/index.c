@@ -11,7 +11,8 @@
  *
  * Where there are copies, new records are written where the header knows of
  * none, then the header, which lies in one sector. So a session that is killed
- * leaves the old index or the new one, and no unique-id of a copy is forgotten.
+ * leaves the old index or the new one, and no unique-id of a copy is forgotten;
+ * one that cannot write leaves the old one, not to be trusted but for those.
  *
  * The header also tells when it was written. Where the ctime of the index says
  * that nothing was written since, a login believes the header alone; the
@@ -321,7 +322,6 @@ pack(const struct index_facts *facts, struct header *header)
 	header->ctime_nsec = facts->stat.ctime_nsec;
 	header->taken = facts->taken;
 	header->written = disk_clock();
-	header->header_sum = header_sum(header);
 }
 
 /* Whether unique-ids rest on the index, and not on the messages alone. */
@@ -338,22 +338,29 @@ has_copies(const struct table *table)
 /*
  * Where the records of a new header go, and from which one on they need to be
  * written. In the old place only those behind the old ones, unless the loss of
- * the index costs nothing but a scan.
+ * the index costs nothing but a scan. *old is the header whose records stay
+ * untouched, or zero.
  */
 static uint32_t
-place(int fd, const struct table *table, struct header *next, uint32_t from)
+place(int fd, const struct table *table, struct header *next, uint32_t from,
+    struct header *old)
 {
-	struct header old;
-
 	next->at = sizeof(*next);
-	if (!read_header(fd, &old))
+	if (!read_header(fd, old)) {
+		*old = (struct header){0};
 		return 0;
-	if ((from >= old.count && old.gone_count == 0) || !has_copies(table)) {
-		next->at = old.at;
+	}
+	if (from >= old->count && old->gone_count == 0) {
+		next->at = old->at;
 		return from;
 	}
-	if (next->at + records_size(next) > old.at)
-		next->at = old.at + records_size(&old);
+	if (!has_copies(table)) {
+		next->at = old->at;
+		*old = (struct header){0};
+		return from;
+	}
+	if (next->at + records_size(next) > old->at)
+		next->at = old->at + records_size(old);
 	return 0;
 }
 
@@ -402,6 +409,20 @@ out:
 	return result;
 }
 
+static int
+put_header(int fd, struct header *header)
+{
+	header->header_sum = header_sum(header);
+	return disk_write(fd, header, sizeof(*header), 0);
+}
+
+/* Cuts off what is behind the records of a header. */
+static int
+trim(int fd, const struct header *header)
+{
+	return disk_truncate(fd, (off_t)(header->at + records_size(header)));
+}
+
 void
 index_save(int fd, const struct table *table, const struct index_facts *facts,
     uint32_t from)
@@ -412,16 +433,18 @@ index_save(int fd, const struct table *table, const struct index_facts *facts,
 	    .end = table->end,
 	    .octets = table->octets,
 	};
+	struct header old;
 
-	from = place(fd, table, &header, from);
-	if (write_records(fd, table, from, &header) == -1)
-		goto fail;
-	pack(facts, &header);
-	if (disk_write(fd, &header, sizeof(header), 0) == 0 &&
-	    disk_truncate(fd, (off_t)(header.at + records_size(&header))) == 0)
-		return;
-fail:
-	disk_truncate(fd, 0);
+	from = place(fd, table, &header, from, &old);
+	if (write_records(fd, table, from, &header) == 0) {
+		pack(facts, &header);
+		if (put_header(fd, &header) == 0 && trim(fd, &header) == 0)
+			return;
+	}
+	/* of copies, the old one tells which is which */
+	old.trusted = 0;
+	if (old.at == 0 || put_header(fd, &old) == -1 || trim(fd, &old) == -1)
+		disk_truncate(fd, 0);
 }
 
 void
@@ -432,6 +455,6 @@ index_save_facts(int fd, const struct index_facts *facts)
 	if (!read_header(fd, &header))
 		return;
 	pack(facts, &header);
-	if (disk_write(fd, &header, sizeof(header), 0) == -1)
+	if (put_header(fd, &header) == -1)
 		disk_truncate(fd, 0);
 }

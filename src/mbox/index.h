@@ -63,7 +63,8 @@ int64_t index_wait(const struct disk_stat *stat, int64_t taken);
 
 /*
  * Writes the index; the messages before from are known to lie there as they
- * are, and are as they were read. A failure leaves no index at all.
+ * are, and are as they were read. A failure leaves of the old one what is good
+ * for unique-ids, or no index at all.
  */
 void index_save(int fd, const struct table *table, const struct index_facts *facts,
     uint32_t from);

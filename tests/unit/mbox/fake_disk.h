@@ -14,6 +14,7 @@
 static struct {
 	int calls, first, last, error;
 	bool off;
+	bool full;     /* no file can become longer */
 	int64_t stamp; /* what every file's times are, in ns; 0: their own */
 	int64_t back;  /* so much earlier its mtime is */
 	int64_t clock; /* what disk_clock() tells; 0: the time */
@@ -40,6 +41,12 @@ disk_read(int fd, void *buf, size_t len, off_t at)
 int
 disk_write(int fd, const void *buf, size_t len, off_t at)
 {
+	struct stat st;
+
+	if (fault.full && fstat(fd, &st) == 0 && at + (off_t)len > st.st_size) {
+		errno = ENOSPC;
+		return -1;
+	}
 	if (fails()) {
 		/* half of it gets there */
 		assert_int_equal(pwrite(fd, buf, len / 2, at), len / 2);

@@ -148,6 +148,46 @@ test_disk(void **state)
 	}
 }
 
+/* Where the disk is too full for the index, each copy keeps its unique-id. */
+static void
+test_copies(void **state)
+{
+	static const char *const mail[] = {B, A};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(mail) / sizeof(mail[0]); i++) {
+		struct uid uids[2], now;
+		struct box box;
+
+		fault.off = true;
+		box_make(&box);
+		box_fill(&box, A A A);
+		box_settle();
+		box_open(&box);
+		box_delete(&box, (const uint32_t[]){1, 0});
+		box_open(&box);
+		for (uint32_t n = 0; n < 2; n++)
+			uids[n] = box_uid(&box, n + 1);
+		box_close(&box);
+		box_append(&box, mail[i]);
+		box_settle();
+		fault.full = true;
+		for (int visits = 0; visits < 3; visits++) {
+			box_open(&box);
+			assert_int_equal(maildrop_count(box.md), 3);
+			for (uint32_t n = 0; n < 2; n++) {
+				now = box_uid(&box, n + 1);
+				assert_string_equal(now.text, uids[n].text);
+			}
+			box_close(&box);
+			fault.full = visits == 0;
+		}
+		box_open(&box);
+		assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+		box_remove(&box);
+	}
+}
+
 static void
 test_memory(void **state)
 {
@@ -171,6 +211,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_disk),
+	    cmocka_unit_test(test_copies),
 	    cmocka_unit_test(test_memory),
 	};
 
