@@ -137,7 +137,7 @@ test_moved(void **state)
 	box_remove(&box);
 }
 
-/* A second link: read, never written. */
+/* A second link: read, never written, and no next login. */
 static void
 test_linked(void **state)
 {
@@ -151,6 +151,8 @@ test_linked(void **state)
 	box_sends(&box, 1, SENT_A);
 	refuse_to_delete(&box, 1, MD_CHANGED);
 	box_check(&box, A B);
+	box_close(&box);
+	assert_int_equal(box_try(&box, O_RDWR), MD_CHANGED);
 	box_remove(&box);
 }
 

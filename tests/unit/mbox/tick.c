@@ -142,6 +142,58 @@ test_sealed(void **state)
 	box_remove(&box);
 }
 
+/* What was sealed was that state: not what came later in the same tick. */
+static void
+test_sealed_no_more(void **state)
+{
+	struct box box;
+
+	(void)state;
+	stop_clock(&box);
+	box.host.backdate = backdate;
+	box_fill(&box, B A B);
+	box_open(&box);
+	box_delete(&box, (const uint32_t[]){1, 0});
+	fault.back = 0;
+	box_append(&box, B);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_TAIL);
+	box_close(&box);
+	box_poke(&box, 0, C);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_FULL);
+	box_sends(&box, 1, SENT_C);
+	box_remove(&box);
+}
+
+/* Mail that comes without a lock, just before the mtime is set back. */
+static bool
+deliver_and_backdate(void *ctx)
+{
+	box_append(ctx, C);
+	return backdate(ctx);
+}
+
+static void
+test_not_sealed(void **state)
+{
+	struct box box;
+
+	(void)state;
+	stop_clock(&box);
+	box.host.backdate = deliver_and_backdate;
+	box.when_pausing = move_clock;
+	box_fill(&box, B A B);
+	box_open(&box);
+	box_delete(&box, (const uint32_t[]){1, 0});
+	assert_int_equal(box.pauses, 1);
+	box_check(&box, A B C);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_TAIL);
+	box_sends(&box, 3, SENT_C);
+	box_remove(&box);
+}
+
 /*
  * A program that sets back the mtime it found, to the nanosecond and within the
  * tick of our change, cannot be seen. What it wrote is not sent for what was
@@ -240,6 +292,8 @@ main(void)
 	    cmocka_unit_test(test_between_sessions),
 	    cmocka_unit_test(test_behind_update),
 	    cmocka_unit_test(test_sealed),
+	    cmocka_unit_test(test_sealed_no_more),
+	    cmocka_unit_test(test_not_sealed),
 	    cmocka_unit_test(test_sealed_and_forged),
 	    cmocka_unit_test(test_index_elsewhere),
 	    cmocka_unit_test(test_clock_behind),
