@@ -456,7 +456,7 @@ static const struct request {
     {IPC_OPENED,    PHASE_OPENING | PHASE_RECOVERY,           answer_opened   },
     {IPC_DOTLOCK,   HOLDING,                                  answer_dotlock  },
     {IPC_UNDOTLOCK, HOLDING,                                  answer_undotlock},
-    {IPC_BACKDATE,  HOLDING,                                  answer_backdate },
+    {IPC_BACKDATE,  PHASE_OPEN,                               answer_backdate },
     {IPC_SET_ASIDE, HOLDING,                                  answer_set_aside},
     {IPC_NOTE,      PHASE_LOGIN,                              answer_note     },
     {IPC_END,       PHASE_LOGIN | PHASE_OPENING | PHASE_OPEN, answer_end      },

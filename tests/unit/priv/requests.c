@@ -30,7 +30,7 @@ static const struct rule {
     {IPC_UNDOTLOCK_REPLY, PLAIN,                          0                 },
     {IPC_SET_ASIDE,       PLAIN,                          HELD              },
     {IPC_SET_ASIDE_REPLY, PLAIN,                          0                 },
-    {IPC_BACKDATE,        PLAIN,                          HELD              },
+    {IPC_BACKDATE,        PLAIN,                          PHASE_OPEN        },
     {IPC_BACKDATE_REPLY,  PLAIN,                          0                 },
     {IPC_HANDSHAKE,       sizeof(struct ipc_handshake),   PHASE_LOGIN       },
     {IPC_PROXY,           sizeof(struct ipc_proxy),       PHASE_LOGIN       },
