@@ -17,8 +17,8 @@ struct index_facts {
 	struct disk_stat stat; /* of the maildrop, before it was read */
 	int64_t taken;         /* disk_clock() at that moment */
 	uint32_t last;         /* for LAST */
-	uint32_t unsure;       /* messages not hashed since the file last grew:
-	                          so many, the first ones */
+	uint32_t unsure;       /* messages not hashed since the file last grew
+	                          or was sealed: so many, the first ones */
 	bool trusted;          /* false: good for unique-ids only */
 	bool announced;        /* messages are marked MESSAGE_GOING */
 	bool sealed;           /* no later change can bear the times of stat:

@@ -154,7 +154,9 @@ scan_all(struct maildrop *md)
 static void
 adopt(struct maildrop *md)
 {
-	md->sure_from = md->facts.sealed ? UINT32_MAX : md->facts.unsure;
+	if (md->facts.sealed)
+		md->facts.unsure = md->table.count;
+	md->sure_from = md->facts.unsure;
 }
 
 static enum md_error

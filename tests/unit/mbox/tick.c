@@ -229,6 +229,33 @@ test_sealed_and_forged(void **state)
 	}
 }
 
+/* The same behind a session that hashed another message, and waited. */
+static void
+test_sealed_and_forged_long_ago(void **state)
+{
+	struct box box;
+
+	(void)state;
+	stop_clock(&box);
+	box.host.backdate = backdate;
+	box.when_pausing = move_clock;
+	box_fill(&box, B A B B);
+	box_open(&box);
+	box_delete(&box, (const uint32_t[]){1, 0});
+	box_poke(&box, 0, C);
+	box.host.backdate = box_backdate;
+	box.foreign = true;
+	box_open(&box);
+	box_delete(&box, (const uint32_t[]){3, 0});
+	assert_int_equal(box.pauses, 1);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+	assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
+	assert_int_equal(maildrop_update(box.md, &(uint32_t){0}), MD_CHANGED);
+	box_check(&box, C B);
+	box_remove(&box);
+}
+
 /*
  * Where the clock that stamps the index is not ours, its time does not tell that
  * nobody has touched it: it is read whole, and the damage found at once.
@@ -295,6 +322,7 @@ main(void)
 	    cmocka_unit_test(test_sealed_no_more),
 	    cmocka_unit_test(test_not_sealed),
 	    cmocka_unit_test(test_sealed_and_forged),
+	    cmocka_unit_test(test_sealed_and_forged_long_ago),
 	    cmocka_unit_test(test_index_elsewhere),
 	    cmocka_unit_test(test_clock_behind),
 	};
