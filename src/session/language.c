@@ -82,6 +82,9 @@ static const struct translation german[] = {
 	    "[SYS/TEMP] Postfach gesperrt (locked) durch ein anderes Programm"},
 	{"[SYS/TEMP] maildrop was changed by another program, log in again",
 	    "[SYS/TEMP] ein anderes Programm hat das Postfach geändert, neu anmelden"},
+	{"[SYS/TEMP] no memory left on the server",
+	    "[SYS/TEMP] kein Arbeitsspeicher mehr auf dem Server"},
+	{"[SYS/TEMP] the server's disk failed", "[SYS/TEMP] die Festplatte des Servers versagt"},
 	{"[UTF8] this message needs UTF8 mode; send UTF8 before you log in",
 	    "[UTF8] diese Nachricht braucht UTF8; vor der Anmeldung UTF8 senden"},
 

@@ -217,6 +217,7 @@ class Faults(Sweep):
         server = self.server()
         server.put(KEPT)
         whole = oracle.parse(KEPT)[1].wire
+        refused = 0
         for first in itertools.count(1):
             with server.logged_in() as client:
                 blow = Strike(server.sessions()[0], strike.failing(errno.EIO), first, ["pread64"],
@@ -224,6 +225,9 @@ class Faults(Sweep):
                 client.send_line("RETR 2")
                 try:
                     status = client.status()
+                    if not status.startswith("+OK"):
+                        self.assertEqual(status, "-ERR [SYS/TEMP] the server's disk failed")
+                        refused += 1
                     data = client.multiline() if status.startswith("+OK") else None
                 except (ProtocolError, OSError):
                     data = None
@@ -234,6 +238,7 @@ class Faults(Sweep):
             if data is not None:
                 self.assert_octets(data, whole, f"call {first}")
         self.assertGreater(first, 1)
+        self.assertGreater(refused, 0)
         self.assertEqual(server.read(), KEPT)
 
     def test_octets_written(self):
