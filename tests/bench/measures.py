@@ -115,7 +115,8 @@ def later_login(run, server):
         run.note(server, "list", steps["list"])
         return {"login": steps["login"]["ms"], "list": steps["list"]["ms"],
                 "uidl": steps["uidl"]["ms"]}
-    if server.path().stat().st_size != source.stat().st_size:
+    path = server.path()
+    if not path.exists() or path.stat().st_size != source.stat().st_size:
         server.place(source)
     visit(server)
     return run.repeat(once)
