@@ -272,13 +272,15 @@ index_same_state(const struct disk_stat *a, const struct disk_stat *b)
 int64_t
 index_unsettled(const struct disk_stat *stat, int64_t taken)
 {
-	int64_t settled;
+	int64_t settled, left;
 
 	if (__builtin_mul_overflow(stat->ctime_sec, (int64_t)1000000000,
 	        &settled) ||
-	    __builtin_add_overflow(settled, stat->ctime_nsec + SETTLE_NS, &settled))
+	    __builtin_add_overflow(settled, stat->ctime_nsec + SETTLE_NS,
+	        &settled) ||
+	    __builtin_sub_overflow(settled, taken, &left))
 		return INT64_MAX;
-	return taken < settled ? settled - taken : 0;
+	return left > 0 ? left : 0;
 }
 
 int64_t
