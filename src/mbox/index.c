@@ -15,8 +15,10 @@
  * one that cannot write leaves the old one, not to be trusted but for those.
  *
  * The header also tells when it was written. Where the ctime of the index says
- * that nothing was written since, a login believes the header alone; the
- * records are read, and their checksum looked at, when a message is asked for.
+ * that nothing was written since, a login believes the header alone, and what it
+ * says of the records: new mail is added behind the last part, which alone is
+ * read. All records are read, and their checksum looked at, when a message is
+ * asked for.
  */
 #include "index.h"
 
@@ -26,8 +28,8 @@
 
 #include "xxh.h"
 
-#define INDEX_VERSION 3
-#define PART 4096 /* records that are read, summed and written at once */
+#define INDEX_VERSION 4
+#define PART 2048 /* records that are read, summed and written at once */
 
 /* A coarse clock may stamp two changes within this time alike. */
 #define SETTLE_NS 20000000
@@ -36,6 +38,7 @@
 /* Bits of header.trusted. */
 #define TRUSTED 1U
 #define SEALED 2U
+#define ANNOUNCED 4U
 
 static const char magic[8] = "poplar\x1aI";
 
@@ -49,11 +52,12 @@ struct header {
 	int64_t mtime_sec, mtime_nsec, ctime_sec, ctime_nsec;
 	int64_t taken, written; /* disk_clock(); written: just before this was */
 	uint64_t end, octets;   /* of the table */
-	uint64_t at;            /* offset of the records */
+	uint64_t unnumbered;
+	uint64_t at; /* offset of the records */
 	uint64_t records_sum, header_sum;
 };
 
-_Static_assert(sizeof(struct header) == 144, "the header of the index");
+_Static_assert(sizeof(struct header) == 152, "the header of the index");
 
 static uint64_t
 header_sum(const struct header *header)
@@ -70,6 +74,7 @@ read_header(int fd, struct header *header)
 	       header->version == INDEX_VERSION &&
 	       header->header_sum == header_sum(header) &&
 	       header->last <= header->count && header->unsure <= header->count &&
+	       header->unnumbered <= header->count &&
 	       header->gone_count <= TABLE_GONE_MAX &&
 	       header->end <= header->size && header->size <= INT64_MAX &&
 	       header->at >= sizeof(*header) && header->at <= INT64_MAX / 2;
@@ -111,8 +116,10 @@ part_sum(const struct message *records, uint64_t first, uint64_t count)
 }
 
 /*
- * Reads all records into one array, part by part, each being looked at while
- * it is in the cache. False: they are not what the header says.
+ * Reads the records from table->first on into one array, part by part, each being
+ * looked at while it is in the cache. False: they are not what the header says.
+ * That is known only when all were read; else the others have what is left of the
+ * sum.
  */
 static bool
 read_parts(int fd, const struct header *header, struct table *table,
@@ -122,8 +129,8 @@ read_parts(int fd, const struct header *header, struct table *table,
 	const size_t size = sizeof(*table->messages);
 	uint64_t sum = 0;
 
-	for (uint64_t done = 0, n; done < total; done += n) {
-		struct message *part = table->messages + done;
+	for (uint64_t done = table->first, n; done < total; done += n) {
+		struct message *part = table->messages + (done - table->first);
 		const uint64_t messages = done < header->count
 		                              ? header->count - done
 		                              : 0;
@@ -138,8 +145,13 @@ read_parts(int fd, const struct header *header, struct table *table,
 		if (!walk_on(walk, part, messages < n ? messages : n))
 			return false;
 	}
-	return sum == header->records_sum && walk->octets == header->octets &&
-	       (header->count == 0 || walk->at <= walk->end + 1);
+	if (header->count > 0 && walk->at > walk->end + 1)
+		return false;
+	if (table->first == 0)
+		return sum == header->records_sum && walk->octets == header->octets;
+	table->summed = table->first;
+	table->sum = header->records_sum - sum;
+	return true;
 }
 
 /* Whether the file is as long as the header says: before memory is asked for. */
@@ -154,18 +166,17 @@ is_long_enough(int fd, const struct header *header)
 
 /* Messages that the table is to have room for: some more than there are. */
 static uint32_t
-room_for(const struct header *header)
+room_for(const struct header *header, uint32_t first)
 {
-	const uint64_t total = (uint64_t)header->count + header->gone_count;
+	const uint64_t total = (uint64_t)header->count + header->gone_count - first;
 	const uint64_t room = total + total / 4;
 
 	return room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
 }
 
-/* 1: read and right, 0: not, -1: no memory. */
+/* Those from table->first on. 1: read and right, 0: not, -1: no memory. */
 static int
-read_records(int fd, const struct header *header, struct table *table,
-    uint32_t *flagsp)
+read_records(int fd, const struct header *header, struct table *table)
 {
 	const size_t gone = header->gone_count, size = sizeof(struct message);
 	struct walk walk = {.end = header->end};
@@ -174,17 +185,16 @@ read_records(int fd, const struct header *header, struct table *table,
 		return 0;
 	table->gone = gone > 0 ? calloc(gone, size) : NULL;
 	if ((gone > 0 && table->gone == NULL) ||
-	    table_reserve(table, room_for(header)) != MD_OK)
+	    table_reserve(table, room_for(header, table->first)) != MD_OK)
 		return -1;
 	if (!read_parts(fd, header, table, &walk))
 		return 0;
 	if (gone > 0)
-		memcpy(table->gone, table->messages + header->count, gone * size);
+		memcpy(table->gone, table_at(table, header->count), gone * size);
 	table->count = header->count;
 	table->gone_count = header->gone_count;
 	table->end = header->end;
 	table->octets = header->octets;
-	*flagsp = walk.flags;
 	return 1;
 }
 
@@ -205,29 +215,55 @@ unpack(const struct header *header, struct index_facts *facts)
 	facts->taken = header->taken;
 	facts->last = header->last;
 	facts->unsure = header->unsure;
+	facts->unnumbered = (uint32_t)header->unnumbered;
 	facts->trusted = (header->trusted & TRUSTED) != 0;
 	facts->sealed = (header->trusted & SEALED) != 0;
+	facts->announced = (header->trusted & ANNOUNCED) != 0;
 }
 
-enum md_error
-index_load(int fd, struct table *table, struct index_facts *factsp)
+/*
+ * The last messages begin where a part does. Behind kinds that are gone, or messages
+ * that were announced to go, nothing can just be added.
+ */
+static uint32_t
+first_of_last(const struct header *header)
+{
+	if (header->gone_count > 0 || (header->trusted & ANNOUNCED) != 0 ||
+	    header->count < INDEX_LAST)
+		return 0;
+	return (header->count - INDEX_LAST) / PART * PART;
+}
+
+static enum md_error
+load(int fd, bool all, struct table *table, struct index_facts *factsp)
 {
 	struct header header;
-	uint32_t flags = 0;
 	int outcome;
 
 	*factsp = (struct index_facts){0};
 	*table = (struct table){0};
 	if (!read_header(fd, &header))
 		return MD_OK;
-	outcome = read_records(fd, &header, table, &flags);
+	table->first = all ? 0 : first_of_last(&header);
+	outcome = read_records(fd, &header, table);
 	if (outcome == 1) {
 		unpack(&header, factsp);
-		factsp->announced = (flags & MESSAGE_GOING) != 0;
 		return MD_OK;
 	}
 	table_clear(table);
 	return outcome == -1 ? MD_NO_MEMORY : MD_OK;
+}
+
+enum md_error
+index_load(int fd, struct table *table, struct index_facts *factsp)
+{
+	return load(fd, true, table, factsp);
+}
+
+enum md_error
+index_load_last(int fd, struct table *table, struct index_facts *factsp)
+{
+	return load(fd, false, table, factsp);
 }
 
 /* Whether the last change of the index was the writing of this header. */
@@ -252,6 +288,7 @@ index_peek(int fd, struct table *table, struct index_facts *factsp)
 		return index_load(fd, table, factsp);
 	*factsp = (struct index_facts){0};
 	*table = (struct table){
+	    .first = header.count,
 	    .count = header.count,
 	    .end = header.end,
 	    .octets = header.octets,
@@ -312,9 +349,11 @@ pack(const struct index_facts *facts, struct header *header)
 	memcpy(header->magic, magic, sizeof(magic));
 	header->version = INDEX_VERSION;
 	header->trusted = (facts->trusted ? TRUSTED : 0) |
-	                  (facts->sealed ? SEALED : 0);
+	                  (facts->sealed ? SEALED : 0) |
+	                  (facts->announced ? ANNOUNCED : 0);
 	header->last = facts->last;
 	header->unsure = facts->unsure;
+	header->unnumbered = facts->unnumbered;
 	header->device = facts->stat.device;
 	header->inode = facts->stat.inode;
 	header->size = (uint64_t)facts->stat.size;
@@ -326,15 +365,12 @@ pack(const struct index_facts *facts, struct header *header)
 	header->written = disk_clock();
 }
 
-/* Whether unique-ids rest on the index, and not on the messages alone. */
+/* Whether unique-ids may rest on the index, and not on the messages alone. */
 static bool
 has_copies(const struct table *table)
 {
-	for (uint32_t i = 0; i < table->count; i++) {
-		if (table->messages[i].used > 0)
-			return true;
-	}
-	return table->gone_count > 0;
+	return table->first > 0 || table->gone_count > 0 ||
+	       table_has_copies(table, 0);
 }
 
 /*
@@ -372,7 +408,7 @@ fill_part(const struct table *table, uint64_t first, uint64_t count,
     struct message *part)
 {
 	for (uint64_t i = first; i < first + count; i++, part++) {
-		*part = i < table->count ? table->messages[i]
+		*part = i < table->count ? *table_at(table, (uint32_t)i)
 		                         : table->gone[i - table->count];
 		part->flags &= MESSAGE_STORED;
 		part->epoch = 0;
@@ -438,7 +474,7 @@ index_save(int fd, const struct table *table, const struct index_facts *facts,
 	struct header old;
 
 	from = place(fd, table, &header, from, &old);
-	if (write_records(fd, table, from, &header) == 0) {
+	if (from >= table->first && write_records(fd, table, from, &header) == 0) {
 		pack(facts, &header);
 		if (put_header(fd, &header) == 0 && trim(fd, &header) == 0)
 			return;

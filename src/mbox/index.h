@@ -19,6 +19,8 @@ struct index_facts {
 	uint32_t last;         /* for LAST */
 	uint32_t unsure;       /* messages not hashed since the file last grew
 	                          or was sealed: so many, the first ones */
+	uint32_t unnumbered;   /* messages that were not compared with the others
+	                          to number copies: so many, the last ones */
 	bool trusted;          /* false: good for unique-ids only */
 	bool announced;        /* messages are marked MESSAGE_GOING */
 	bool sealed;           /* no later change can bear the times of stat:
@@ -40,10 +42,18 @@ enum md_error index_load(int fd, struct table *table, struct index_facts *factsp
 
 /*
  * The same, or only what is in the header, if the index has not been touched since
- * that was written: then the table has no messages in memory, and whether any is
- * MESSAGE_GOING is not known.
+ * that was written: then the table has no messages in memory.
  */
 enum md_error index_peek(int fd, struct table *table, struct index_facts *factsp);
+
+/*
+ * After that: reads, of many messages, only the last ones, INDEX_LAST at least. They
+ * may be wrong: only the checksum of all tells.
+ */
+enum md_error index_load_last(int fd, struct table *table,
+    struct index_facts *factsp);
+
+#define INDEX_LAST 8
 
 /* What the record says of a maildrop in this state. */
 enum index_match index_compare(const struct index_facts *facts,
@@ -64,12 +74,13 @@ int64_t index_wait(const struct disk_stat *stat, int64_t taken);
 /*
  * Writes the index; the messages before from are known to lie there as they
  * are, and are as they were read. A failure leaves of the old one what is good
- * for unique-ids, or no index at all.
+ * for unique-ids, or no index at all. So does what cannot be done with the last
+ * messages alone: to change one that lies there.
  */
 void index_save(int fd, const struct table *table, const struct index_facts *facts,
     uint32_t from);
 
-/* Changes only what is told of the maildrop: facts->last, facts->trusted. */
+/* Writes the facts alone: the messages are those that lie there. */
 void index_save_facts(int fd, const struct index_facts *facts);
 
 #endif

@@ -144,7 +144,7 @@ maildrop_open(const struct md_fds *fds, const struct md_limits *limits,
 static enum md_error
 load_anew(struct maildrop *md)
 {
-	const struct table told = md->table;
+	struct table told = md->table;
 	enum md_error error;
 
 	md->table = (struct table){0};
@@ -153,24 +153,37 @@ load_anew(struct maildrop *md)
 	if (error == MD_OK &&
 	    (md->table.count != told.count || md->table.octets != told.octets))
 		error = MD_CHANGED;
-	if (error != MD_OK) {
-		table_clear(&md->table);
+	table_clear(error == MD_OK ? &told : &md->table);
+	if (error != MD_OK)
 		md->table = told;
-	}
 	return error;
 }
 
-enum md_error
-maildrop_load(struct maildrop *md)
+/* Copies get their numbers, which are kept before anybody hears of them. */
+static enum md_error
+number(struct maildrop *md)
 {
-	const struct table *told = &md->table;
+	const uint32_t first = md->table.count - md->facts.unnumbered;
+	enum md_error error = survey_number(md);
+
+	if (error != MD_OK || first == md->table.count)
+		return error;
+	if (table_has_copies(&md->table, first))
+		index_save(md->fds.index, &md->table, &md->facts, first);
+	else
+		index_save_facts(md->fds.index, &md->facts);
+	return MD_OK;
+}
+
+/* Reads all of the index. Messages that are in memory already stay as they are. */
+static enum md_error
+load(struct maildrop *md)
+{
+	struct table *told = &md->table;
 	struct index_facts facts;
 	struct table table;
-	enum md_error error;
+	enum md_error error = index_load(md->fds.index, &table, &facts);
 
-	if (told->messages != NULL || told->count == 0)
-		return MD_OK;
-	error = index_load(md->fds.index, &table, &facts);
 	if (error != MD_OK)
 		return error;
 	if (!facts.trusted || table.count != told->count ||
@@ -178,8 +191,19 @@ maildrop_load(struct maildrop *md)
 		table_clear(&table);
 		return load_anew(md);
 	}
+	for (uint32_t i = told->first; i < told->count; i++)
+		table.messages[i] = *table_at(told, i);
+	table_clear(told);
 	md->table = table;
 	return MD_OK;
+}
+
+enum md_error
+maildrop_load(struct maildrop *md)
+{
+	enum md_error error = md->table.first > 0 ? load(md) : MD_OK;
+
+	return error == MD_OK ? number(md) : error;
 }
 
 void

@@ -74,8 +74,8 @@ maildrop_delete(struct maildrop *md, uint32_t number)
 void
 maildrop_undelete_all(struct maildrop *md)
 {
-	for (uint32_t i = 0; md->table.messages != NULL && i < md->table.count; i++)
-		md->table.messages[i].flags &= ~MESSAGE_DELETED;
+	for (uint32_t i = md->table.first; i < md->table.count; i++)
+		table_at(&md->table, i)->flags &= ~MESSAGE_DELETED;
 	md->live = md->table.count;
 	md->octets = md->table.octets;
 }

@@ -64,7 +64,7 @@ struct maildrop {
 /* Looks what the index knows, which the session lock alone guards. First of all. */
 enum md_error survey_peek(struct maildrop *md);
 
-/* Reads all of it, if that was not done; before survey(). */
+/* Reads of it what survey() needs, if that was not done; before survey(). */
 enum md_error survey_index(struct maildrop *md);
 
 /*
@@ -78,6 +78,9 @@ enum md_error survey_settled(struct maildrop *md, bool *settledp);
 
 /* The same in every case. Both locks are held. */
 enum md_error survey(struct maildrop *md);
+
+/* Gives copies that wait for it their numbers. All messages are in memory. */
+enum md_error survey_number(struct maildrop *md);
 
 /* verify.c */
 

@@ -6,15 +6,17 @@
  * survey_settled(). All else is done under both locks. If the file has only
  * grown, its last messages are scanned again together with the tail: the
  * scanner must find them as they are recorded and a message boundary where the
- * record ends. In every other case all is scanned, and the old index only tells
- * which copy had which unique-id.
+ * record ends. The other messages are not needed for that and not read where they
+ * are many; so whether new ones are copies is looked at when all are read. In every
+ * other case all is scanned, and the old index only tells which copy had which
+ * unique-id.
  */
 #include "clock.h"
 #include "state.h"
 #include "uidl.h"
 
 /* How much of what is known is scanned again before a tail. */
-#define AGAIN_MESSAGES 8
+#define AGAIN_MESSAGES INDEX_LAST
 #define AGAIN_OCTETS BLOCK_SIZE
 
 /* A scan that fills the table, behind messages that must be there again. */
@@ -28,7 +30,7 @@ static enum md_error
 found_again(struct filling *filling, const struct scan_message *found)
 {
 	struct table *table = &filling->md->table;
-	struct message *message = &table->messages[filling->next];
+	struct message *message = table_at(table, filling->next);
 
 	if (found->internal || !table_is(table, filling->next, found))
 		return MD_CHANGED;
@@ -60,7 +62,7 @@ found_new(void *ctx, const struct scan_message *found)
 		return MD_TOO_BIG;
 	error = table_add(table, found);
 	if (error == MD_OK)
-		table->messages[table->count - 1].flags |= MESSAGE_HASHED;
+		table_at(table, table->count - 1)->flags |= MESSAGE_HASHED;
 	return error;
 }
 
@@ -70,9 +72,9 @@ first_again(const struct table *table)
 {
 	uint32_t first = table->count;
 
-	while (first > 0 && table->count - first < AGAIN_MESSAGES &&
+	while (first > table->first && table->count - first < AGAIN_MESSAGES &&
 	       (first == table->count ||
-	           table->end - table->messages[first - 1].start <= AGAIN_OCTETS))
+	           table->end - table_at(table, first - 1)->start <= AGAIN_OCTETS))
 		first--;
 	return first;
 }
@@ -83,54 +85,112 @@ call_off(struct maildrop *md)
 {
 	for (uint32_t i = 0; i < md->table.count; i++)
 		md->table.messages[i].flags &= ~MESSAGE_GOING;
+	md->facts.announced = false;
 }
 
-/* Scans what is behind the messages of the index, which are in the table. */
+enum md_error
+survey_number(struct maildrop *md)
+{
+	struct table *table = &md->table;
+	const uint32_t first = table->count - md->facts.unnumbered;
+	uint32_t fresh, last = 0;
+	enum md_error error;
+
+	if (first == table->count)
+		return MD_OK;
+	error = uidl_assign(table, first, NULL, &fresh, &last);
+	if (error == MD_OK)
+		md->facts.unnumbered = 0;
+	return error;
+}
+
+/*
+ * Adds to the index what was found behind the messages that it knows; from: the
+ * first one that is not there as it is. MD_CHANGED: for that all would have to be in
+ * memory. Where they are, copies are numbered at once.
+ */
+static enum md_error
+note_tail(struct maildrop *md, uint32_t known, uint32_t from)
+{
+	const bool all = md->table.first == 0;
+	const uint32_t numbered = known - md->facts.unnumbered;
+	enum md_error error = MD_OK;
+
+	if (!all && from < known)
+		return MD_CHANGED;
+	if (all && numbered < from)
+		from = numbered;
+	if (md->facts.announced)
+		from = 0;
+	md->stats.scan = MD_SCAN_TAIL;
+	md->stats.fresh = md->table.count - known;
+	md->facts.unnumbered += md->stats.fresh;
+	md->facts.trusted = true;
+	if (md->facts.announced)
+		call_off(md);
+	if (all)
+		error = survey_number(md);
+	if (error == MD_OK)
+		index_save(md->fds.index, &md->table, &md->facts, from);
+	return error;
+}
+
+/* Scans what is behind the messages of the index, the last of which are in memory. */
 static enum md_error
 scan_tail(struct maildrop *md)
 {
-	struct table *table = &md->table;
+	const struct table *table = &md->table;
 	const uint32_t known = table->count, first = first_again(table);
 	struct filling filling = {.md = md, .next = first, .known = known};
 	const struct scan_sink sink = {.ctx = &filling, .found = found_new};
-	const uint64_t from = known > 0 ? table->messages[first].start : table->end;
 	const uint64_t end = table->end;
-	uint32_t last = 0;
 	enum md_error error;
 
-	error = verify_scan(md, from, (uint64_t)md->stat.size, &sink);
+	error = verify_scan(md, known > 0 ? table_at(table, first)->start : end,
+	    (uint64_t)md->stat.size, &sink);
 	if (error == MD_OK && filling.next < known)
 		error = MD_CHANGED;
-	if (error == MD_OK)
-		error = uidl_assign(table, known, NULL, &md->stats.fresh, &last);
 	if (error != MD_OK)
 		return error;
 	if (md->sure_from == UINT32_MAX)
 		md->facts.unsure = first;
-	md->stats.scan = MD_SCAN_TAIL;
-	md->facts.trusted = true;
-	if (md->facts.announced) {
-		call_off(md);
-		index_save(md->fds.index, table, &md->facts, 0);
-	} else /* the last one that was known may have got its separator */
-		index_save(md->fds.index, table, &md->facts,
-		    known > 0 && table_next(table, known - 1) != end ? known - 1
-		                                                     : known);
-	return MD_OK;
+	/* the last one that was known may have got its separator */
+	return note_tail(md, known,
+	    known > 0 && table_next(table, known - 1) != end ? known - 1 : known);
 }
 
-/* Scans all; the old table goes, but for what its unique-ids were. */
+/* All messages that the index knows, and no others. */
+static enum md_error
+load_all(struct maildrop *md)
+{
+	struct index_facts facts;
+	enum md_error error;
+
+	table_clear(&md->table);
+	error = index_load(md->fds.index, &md->table, &facts);
+	md->facts.announced = facts.announced;
+	md->facts.unnumbered = facts.unnumbered;
+	return error;
+}
+
+/* Scans all; of the old messages only what their unique-ids were is of use. */
 static enum md_error
 scan_all(struct maildrop *md)
 {
-	struct table old = md->table;
 	struct filling filling = {.md = md};
 	const struct scan_sink sink = {.ctx = &filling, .found = found_new};
-	enum md_error error;
+	enum md_error error = load_all(md);
+	struct table old;
 
+	if (error == MD_OK)
+		error = survey_number(md);
+	if (error != MD_OK)
+		return error;
+	old = md->table;
 	md->table = (struct table){.gone = old.gone, .gone_count = old.gone_count};
 	old.gone = NULL;
 	old.gone_count = 0;
+	md->sure_from = UINT32_MAX;
 	error = verify_scan(md, 0, (uint64_t)md->stat.size, &sink);
 	if (error == MD_OK)
 		error = uidl_assign(&md->table, 0, &old, &md->stats.fresh,
@@ -139,6 +199,7 @@ scan_all(struct maildrop *md)
 	if (error != MD_OK)
 		return error;
 	md->facts.unsure = 0;
+	md->facts.announced = false;
 	md->stats.scan = MD_SCAN_FULL;
 	md->facts.trusted = true;
 	index_save(md->fds.index, &md->table, &md->facts, 0);
@@ -162,21 +223,23 @@ adopt(struct maildrop *md)
 static enum md_error
 survey_with(struct maildrop *md, enum index_match match)
 {
-	struct table *table = &md->table;
-	const uint32_t known = table->count;
+	const struct table *table = &md->table;
 	enum md_error error;
+	bool all = false;
 
 	if (match == INDEX_EXACT)
 		adopt(md);
 	if (match == INDEX_EXACT && table->end == (uint64_t)md->stat.size)
 		return MD_OK;
-	if (match == INDEX_NOTHING || table->end == 0)
-		return scan_all(md);
-	error = scan_tail(md);
-	if (error != MD_CHANGED && error != MD_FORMAT)
-		return error;
-	table->count = known;
-	md->sure_from = UINT32_MAX;
+	/* what the last messages do not settle, all of them may */
+	while (match != INDEX_NOTHING && table->end > 0 && !all) {
+		all = table->first == 0;
+		error = scan_tail(md);
+		if (error != MD_CHANGED && error != MD_FORMAT)
+			return error;
+		if (!all && (error = load_all(md)) != MD_OK)
+			return error;
+	}
 	return scan_all(md);
 }
 
@@ -215,7 +278,7 @@ survey_peek(struct maildrop *md)
 enum md_error
 survey_index(struct maildrop *md)
 {
-	return md->table.messages != NULL ? MD_OK : read_index(md, index_load);
+	return md->table.first == 0 ? MD_OK : read_index(md, index_load_last);
 }
 
 /* All messages are in the table. */

@@ -14,7 +14,7 @@
 uint64_t
 table_next(const struct table *table, uint32_t index)
 {
-	return index + 1 < table->count ? table->messages[index + 1].start
+	return index + 1 < table->count ? table_at(table, index + 1)->start
 	                                : table->end;
 }
 
@@ -22,7 +22,7 @@ uint64_t
 table_end(const struct table *table, uint32_t index)
 {
 	return table_next(table, index) -
-	       (table->messages[index].flags & MESSAGE_SEPARATOR);
+	       (table_at(table, index)->flags & MESSAGE_SEPARATOR);
 }
 
 /* Huge pages for what fills them. Without them it only takes longer. */
@@ -76,9 +76,10 @@ table_add(struct table *table, const struct scan_message *found)
 	struct message *message;
 	enum md_error error;
 
-	if (table->count == table->room && (error = grow(table)) != MD_OK)
+	if (table->count - table->first == table->room &&
+	    (error = grow(table)) != MD_OK)
 		return error;
-	message = &table->messages[table->count++];
+	message = table_at(table, table->count++);
 	*message = (struct message){
 	    .start = found->start,
 	    .octets = found->octets,
@@ -95,12 +96,22 @@ bool
 table_is(const struct table *table, uint32_t index,
     const struct scan_message *found)
 {
-	const struct message *message = &table->messages[index];
+	const struct message *message = table_at(table, index);
 
 	return message->start == found->start && message->octets == found->octets &&
 	       table_end(table, index) == found->end &&
 	       memcmp(message->header, found->header, HASH_SIZE) == 0 &&
 	       memcmp(message->body, found->body, HASH_SIZE) == 0;
+}
+
+bool
+table_has_copies(const struct table *table, uint32_t from)
+{
+	for (uint32_t i = from; i < table->count; i++) {
+		if (table_at(table, i)->used > 0)
+			return true;
+	}
+	return false;
 }
 
 bool

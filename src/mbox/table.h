@@ -35,14 +35,15 @@ _Static_assert(sizeof(struct message) == 64, "the record of the index");
 
 /*
  * Messages in the order of the file, each to the start of the next, the last
- * to end. Where there are some and messages is NULL, they lie in the index, and
+ * to end. Those before first are not in memory: they lie in the index, and
  * maildrop_load() fetches them. gone: kinds that had copies and have no message
  * any more, the oldest first; only header, body, copy and used mean anything
  * there.
  */
 struct table {
-	struct message *messages;
-	uint32_t count, room;
+	struct message *messages; /* from first on */
+	uint32_t first, count;
+	uint32_t room; /* in memory */
 	uint64_t end;
 	uint64_t octets; /* of all messages, in wire form */
 	struct message *gone;
@@ -56,6 +57,13 @@ struct table {
 /* So many kinds without a message are remembered. */
 #define TABLE_GONE_MAX 1024
 
+/* A message that is in memory. */
+static inline struct message *
+table_at(const struct table *table, uint32_t index)
+{
+	return &table->messages[index - table->first];
+}
+
 /* Behind the separator of a message: where the next one starts, or the end. */
 uint64_t table_next(const struct table *table, uint32_t index);
 
@@ -68,6 +76,9 @@ enum md_error table_add(struct table *table, const struct scan_message *found);
 /* Whether the message is what the scanner found, octet for octet. */
 bool table_is(const struct table *table, uint32_t index,
     const struct scan_message *found);
+
+/* Whether there are, or were, several of the kind of one from an index on. */
+bool table_has_copies(const struct table *table, uint32_t from);
 
 /* Whether two messages have the same octets, as far as the hashes tell. */
 bool table_same_kind(const struct message *a, const struct message *b);

@@ -189,6 +189,7 @@ announce(struct maildrop *md)
 			message->flags |= MESSAGE_GOING;
 		copies |= message->used > 0;
 	}
+	md->facts.announced = copies;
 	if (copies)
 		index_save(md->fds.index, &md->table, &md->facts, 0);
 }
@@ -295,6 +296,7 @@ finish(struct maildrop *md, uint32_t *removedp)
 	*removedp = compact(md);
 	md->facts.last = md->last;
 	md->facts.trusted = numbered;
+	md->facts.announced = false;
 	md->sure_from = md->facts.unsure;
 	settle(md);
 	index_save(md->fds.index, &md->table, &md->facts, 0);
