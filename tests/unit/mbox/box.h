@@ -313,4 +313,15 @@ box_delete(struct box *box, const uint32_t *numbers)
 	box_close(box);
 }
 
+/* A message cannot be deleted, for a reason. */
+static inline void
+box_refuses(struct box *box, uint32_t number, enum md_error reason)
+{
+	uint32_t removed = 7;
+
+	assert_int_equal(maildrop_delete(box->md, number), MD_OK);
+	assert_int_equal(maildrop_update(box->md, &removed), reason);
+	assert_int_equal(removed, 0);
+}
+
 #endif

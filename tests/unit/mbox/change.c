@@ -37,16 +37,6 @@ open_known(struct box *box, const char *text)
 }
 
 static void
-refuse_to_delete(struct box *box, uint32_t number, enum md_error want)
-{
-	uint32_t removed = 7;
-
-	assert_int_equal(maildrop_delete(box->md, number), MD_OK);
-	assert_int_equal(maildrop_update(box->md, &removed), want);
-	assert_int_equal(removed, 0);
-}
-
-static void
 test_scan_modes(void **state)
 {
 	struct box box;
@@ -113,7 +103,7 @@ test_replaced(void **state)
 	box_write(&box, other, 0, B A, 2 * (size_t)LEN);
 	assert_int_equal(rename(other, box.mbox), 0);
 	assert_int_equal(fetch(&box, 1), MD_CHANGED);
-	refuse_to_delete(&box, 1, MD_CHANGED);
+	box_refuses(&box, 1, MD_CHANGED);
 	box_check(&box, B A);
 	box_remove(&box);
 }
@@ -132,7 +122,7 @@ test_moved(void **state)
 	box_fill(&box, B A);
 	box.answer = MD_DOTLOCK_CHANGED;
 	assert_int_equal(fetch(&box, 1), MD_CHANGED);
-	refuse_to_delete(&box, 1, MD_CHANGED);
+	box_refuses(&box, 1, MD_CHANGED);
 	box_check(&box, B A);
 	box_remove(&box);
 }
@@ -149,7 +139,7 @@ test_linked(void **state)
 	snprintf(other, sizeof(other), "%s/other", box.dir);
 	assert_int_equal(link(box.mbox, other), 0);
 	box_sends(&box, 1, SENT_A);
-	refuse_to_delete(&box, 1, MD_CHANGED);
+	box_refuses(&box, 1, MD_CHANGED);
 	box_check(&box, A B);
 	box_close(&box);
 	assert_int_equal(box_try(&box, O_RDWR), MD_CHANGED);
@@ -168,7 +158,7 @@ test_truncated(void **state)
 	box_sends(&box, 1, SENT_A);
 	assert_int_equal(fetch(&box, 2), MD_CHANGED);
 	assert_int_equal(fetch(&box, 3), MD_CHANGED);
-	refuse_to_delete(&box, 1, MD_CHANGED);
+	box_refuses(&box, 1, MD_CHANGED);
 	box_remove(&box);
 }
 
@@ -183,7 +173,7 @@ test_rewritten(void **state)
 	box_poke(&box, 0, C);
 	assert_int_equal(fetch(&box, 1), MD_CHANGED);
 	box_sends(&box, 2, SENT_B);
-	refuse_to_delete(&box, 1, MD_CHANGED);
+	box_refuses(&box, 1, MD_CHANGED);
 	box_check(&box, C B C);
 	box_close(&box);
 	/* 65a */
@@ -203,7 +193,7 @@ test_rewritten_kept(void **state)
 	(void)state;
 	open_known(&box, A B C);
 	box_poke(&box, 2 * LEN, B);
-	refuse_to_delete(&box, 2, MD_CHANGED);
+	box_refuses(&box, 2, MD_CHANGED);
 	box_check(&box, A B B);
 	box_remove(&box);
 	open_known(&box, A B C);
@@ -344,7 +334,7 @@ test_appended_to_message(void **state)
 	(void)state;
 	open_known(&box, A B);
 	box_append(&box, "more text\n");
-	refuse_to_delete(&box, 2, MD_CHANGED);
+	box_refuses(&box, 2, MD_CHANGED);
 	box_check(&box, A B "more text\n");
 	maildrop_undelete_all(box.md);
 	assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
@@ -437,7 +427,7 @@ test_changed_before_tail(void **state)
 			box_open(&box);
 			assert_int_equal(box_scan(&box), MD_SCAN_NONE);
 		}
-		refuse_to_delete(&box, 1, MD_CHANGED);
+		box_refuses(&box, 1, MD_CHANGED);
 		maildrop_undelete_all(box.md);
 		assert_int_equal(box_fetch(&box, 1, WIRE_WHOLE, 4096, text,
 		                     sizeof(text), &len),
