@@ -48,8 +48,7 @@ struct sandbox {
 /*
  * Compiles the two seccomp programs, warms up libcrypto and the hashes so that
  * they open no file later, looks up Landlock. Called once by main, before any
- * fork.
- * Returns 0, or -1 with the reason logged.
+ * fork. Returns 0, or -1 with the reason logged.
  */
 int sandbox_prepare(const struct config *config, struct sandbox *sandbox);
 

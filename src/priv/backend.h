@@ -10,9 +10,8 @@
 /*
  * One look at one back end. The request is well-formed: terminated, a name of
  * text_name(), a secret that is not empty where the mechanism has one, a
- * mechanism of ipc.h. Fills the
- * account's part of the verdict with AUTH_OK; what it leaves there otherwise
- * is thrown away.
+ * mechanism of ipc.h. Fills the account's part of the verdict with AUTH_OK;
+ * what it leaves there otherwise is thrown away.
  */
 enum auth_result users_check(const struct config *config,
     const struct auth_request *request, struct auth_verdict *verdict);
