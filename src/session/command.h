@@ -83,6 +83,12 @@ enum verdict run_last(struct client *client, const struct args *args);
 /* Nothing can be told of a message: answers why, and ends the session or not. */
 enum verdict refuse_unread(struct client *client, enum md_error error);
 
+/*
+ * What a client is told of a maildrop that could not be read or changed, in
+ * English; NULL: of the disk.
+ */
+const char *fault_text(enum md_error error);
+
 /* Handlers of more than one state, in common.c. */
 enum verdict run_quit(struct client *client, const struct args *args);
 enum verdict run_capa(struct client *client, const struct args *args);

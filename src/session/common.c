@@ -8,8 +8,7 @@
 #include "command.h"
 #include "sasl.h"
 
-/* What a client is told when QUIT could not delete. */
-static const char *const update_texts[MD_ERRORS] = {
+static const char *const fault_texts[MD_ERRORS] = {
     [MD_BUSY] = "maildrop is locked by another program",
     [MD_CHANGED] = "maildrop was changed by another program",
     [MD_READ_ONLY] = "maildrop is read-only",
@@ -17,6 +16,12 @@ static const char *const update_texts[MD_ERRORS] = {
     [MD_NO_MEMORY] = "no memory left on the server",
     [MD_REFUSED] = "maildrop folder does not permit what the server needs",
 };
+
+const char *
+fault_text(enum md_error error)
+{
+	return fault_texts[error];
+}
 
 /* RFC 2449 section 6.5: where it holds for every user alike, in seconds. */
 static void
@@ -95,7 +100,7 @@ run_rpop(struct client *client, const struct args *args)
 static void
 say_updated(struct client *client, enum md_error error, uint32_t left)
 {
-	const char *text = update_texts[error];
+	const char *text = fault_text(error);
 
 	if (error != MD_OK && text == NULL)
 		client_refuse(client, "[SYS/TEMP] the server's disk failed; log in "

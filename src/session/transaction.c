@@ -137,23 +137,20 @@ cannot_read(struct client *client, enum md_error error, enum verdict verdict)
 	return client_end(client, IPC_END_ERROR, verdict);
 }
 
-/* What a client is told when no message can be read; else: it was changed. */
-static const char *const unread_texts[MD_ERRORS] = {
-    [MD_BUSY] = "[SYS/TEMP] maildrop is locked by another program",
-    [MD_NO_MEMORY] = "[SYS/TEMP] no memory left on the server",
-    [MD_IO] = "[SYS/TEMP] the server's disk failed",
-};
-
 enum verdict
 refuse_unread(struct client *client, enum md_error error)
 {
-	const char *text = unread_texts[error];
+	const char *text = fault_text(error);
 
 	if (text == NULL)
-		text = "[SYS/TEMP] maildrop was changed by another program, "
-		       "log in again";
-	client_refuse(client, text);
-	return error == MD_BUSY ? GO_ON : cannot_read(client, error, CLOSE);
+		text = "the server's disk failed";
+	text = language_text(client->language, text);
+	if (error == MD_BUSY) {
+		client_say(client, "-ERR [SYS/TEMP] %s", text);
+		return GO_ON;
+	}
+	client_say(client, "-ERR [SYS/TEMP] %s, log in again", text);
+	return cannot_read(client, error, CLOSE);
 }
 
 /*

@@ -226,7 +226,8 @@ class Faults(Sweep):
                 try:
                     status = client.status()
                     if not status.startswith("+OK"):
-                        self.assertEqual(status, "-ERR [SYS/TEMP] the server's disk failed")
+                        self.assertEqual(status, "-ERR [SYS/TEMP] the server's disk failed, "
+                                         "log in again")
                         refused += 1
                     data = client.multiline() if status.startswith("+OK") else None
                 except (ProtocolError, OSError):

@@ -81,6 +81,26 @@ class OthersLocks(LocksCase):
         self.assertEqual(self.names(server), ["mrose"])
         self.deletes(server)
 
+    def test_F68_fcntl_lock_where_the_index_is_damaged(self):
+        """The maildrop is to be read in its place: not now, but later."""
+        server = self.serve()
+        self.deletes(server)
+        server.put(MAIL)
+        self.serves(server)
+        time.sleep(0.05)
+        self.serves(server)
+        client = server.logged_in()
+        [index] = server.state_dir.glob("*/index")
+        with open(index, "r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(b"?")
+        with fcntl_lock(server.path()):
+            reply = client.err("LIST", "[SYS/TEMP]")
+            self.assertIn("locked by another program", reply)
+            client.ok("STAT")
+        self.assert_served(client, oracle.parse(MAIL))
+        client.quit()
+
     def test_F69_dotlock_for_5_seconds(self):
         server = self.serve(lock_wait="10s")
         lock = self.put_lock(server, f"{os.getpid()}\n")
