@@ -13,6 +13,9 @@
  */
 void *pages_new(size_t size);
 
+/* Gives back what pages_new() made, of which the first octets held a secret. */
+void pages_wipe(void *memory, size_t size, size_t secret);
+
 /*
  * Gives back the stack that deeper calls have used: a login takes much more of
  * it than the wait behind it.

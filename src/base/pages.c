@@ -7,6 +7,7 @@
 #include "pages.h"
 
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -22,6 +23,13 @@ pages_new(size_t size)
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	return memory != MAP_FAILED ? memory : NULL;
+}
+
+void
+pages_wipe(void *memory, size_t size, size_t secret)
+{
+	explicit_bzero(memory, secret);
+	(void)munmap(memory, size);
 }
 
 void

@@ -7,7 +7,6 @@
  */
 #include "title.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static struct {
@@ -49,8 +48,10 @@ title_set(const char *role)
 
 	if (room.start == NULL)
 		return;
-	(void)snprintf(room.start, room.size, "poplard: %s", role);
-	length = strlen(room.start);
+	(void)strlcpy(room.start, "poplard: ", room.size);
+	length = strlcat(room.start, role, room.size);
+	if (length >= room.size)
+		length = room.size - 1;
 	if (length < room.used)
 		memset(room.start + length, 0, room.used - length);
 	room.used = length;

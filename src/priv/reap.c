@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,7 +24,7 @@
 #define STEP_MS 2
 
 /* Of one look: what does not fit shows up in the next. */
-#define LIST_MAX 4096
+#define LIST_MAX 1024
 
 struct reaper {
 	pid_t child;
@@ -41,13 +40,9 @@ struct reaper {
 static void
 list_children(char list[LIST_MAX])
 {
-	char path[64];
 	ssize_t got = -1;
-	int fd;
+	int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
 
-	snprintf(path, sizeof(path), "/proc/self/task/%ld/children",
-	    (long)getpid());
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd != -1) {
 		got = read(fd, list, LIST_MAX - 1);
 		close(fd);

@@ -16,6 +16,7 @@
 
 #include "exchange.h"
 #include "log.h"
+#include "pages.h"
 #include "text.h"
 #include "users_file.h"
 
@@ -157,12 +158,12 @@ judge(const struct config *config, const struct auth_request *request,
 	return result;
 }
 
-/* The lines of a name; to be given to freezero. NULL: no memory. */
+/* The lines of a name, for forget(). NULL: no memory. */
 static struct search *
 find(const struct config *config, const char *name,
     bool (*visit)(struct users_line *, void *), enum users_state *statep)
 {
-	struct search *search = calloc(1, sizeof(*search));
+	struct search *search = pages_new(sizeof(*search));
 	const char *reason;
 
 	*statep = USERS_REFUSED;
@@ -174,6 +175,14 @@ find(const struct config *config, const char *name,
 	if (*statep == USERS_REFUSED)
 		log_error("%s: %s", search->path, reason);
 	return search;
+}
+
+static void
+forget(struct search *search)
+{
+	if (search != NULL)
+		pages_wipe(search, sizeof(*search),
+		    offsetof(struct search, text) + search->line.len);
 }
 
 enum auth_result
@@ -188,7 +197,7 @@ users_check(const struct config *config, const struct auth_request *request,
 		result = judge(config, request, search, verdict);
 	else if (state == USERS_ABSENT)
 		result = AUTH_UNKNOWN;
-	freezero(search, sizeof(*search));
+	forget(search);
 	return result;
 }
 
@@ -210,7 +219,7 @@ users_challenge(const struct config *config, const struct auth_request *request,
 	else if (search->matches == 1 && users_parse(&search->line, &entry) == NULL)
 		(void)credential_salt(&entry.credential, verdict->salt,
 		    &verdict->iterations);
-	freezero(search, sizeof(*search));
+	forget(search);
 	return result;
 }
 

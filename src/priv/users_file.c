@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pages.h"
 #include "text.h"
 
 #define FIELDS 7
@@ -30,7 +31,7 @@ struct scan {
 	bool secrets;
 	bool (*visit)(struct users_line *line, void *ctx);
 	void *ctx;
-	size_t used;
+	size_t used, touched; /* touched ever, and to be wiped */
 	char buf[USERS_LINE_MAX];
 };
 
@@ -116,6 +117,8 @@ read_lines(struct scan *scan)
 			scan->used += (size_t)got;
 		else if (got == -1 && errno != EINTR)
 			return -1;
+		if (scan->used > scan->touched)
+			scan->touched = scan->used;
 		if (got > 0 && !take_lines(scan))
 			return 0;
 	} while (got != 0);
@@ -128,16 +131,14 @@ enum users_state
 users_scan(const char *path, bool (*visit)(struct users_line *line, void *ctx),
     void *ctx, const char **reasonp)
 {
-	struct scan *scan = calloc(1, sizeof(*scan));
+	struct scan *scan = NULL;
 	const char *reason;
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd == -1 && errno == ENOENT) {
-		free(scan);
+	if (fd == -1 && errno == ENOENT)
 		return USERS_ABSENT;
-	}
-	if (fd == -1 || scan == NULL) {
+	if (fd == -1 || (scan = pages_new(sizeof(*scan))) == NULL) {
 		reason = strerror(errno);
 		goto out;
 	}
@@ -154,7 +155,9 @@ users_scan(const char *path, bool (*visit)(struct users_line *line, void *ctx),
 out:
 	if (fd != -1)
 		close(fd);
-	freezero(scan, sizeof(*scan));
+	if (scan != NULL)
+		pages_wipe(scan, sizeof(*scan),
+		    offsetof(struct scan, buf) + scan->touched);
 	*reasonp = reason;
 	return reason == NULL ? USERS_READ : USERS_REFUSED;
 }

@@ -210,6 +210,9 @@ export_program(scmp_filter_ctx filter, size_t *lengthp)
 	return program;
 }
 
+/* A tree, not a list: at each load the kernel runs it for every call there is. */
+#define FILTER_TREE 2
+
 static void *
 compile(bool serve, size_t *lengthp)
 {
@@ -218,7 +221,8 @@ compile(bool serve, size_t *lengthp)
 
 	if (filter == NULL)
 		return NULL;
-	if (add_rows(filter, common_rows,
+	if (seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, FILTER_TREE) == 0 &&
+	    add_rows(filter, common_rows,
 	        sizeof(common_rows) / sizeof(common_rows[0])) == 0 &&
 	    (!serve || add_rows(filter, serve_rows,
 	                   sizeof(serve_rows) / sizeof(serve_rows[0])) == 0) &&

@@ -53,6 +53,20 @@ test_new(void **state)
 	assert_null(pages_new(SIZE_MAX / 2));
 }
 
+/* A secret is gone before its pages are. */
+static void
+test_wipe(void **state)
+{
+	char *memory = pages_new(SIZE);
+	uintptr_t place = (uintptr_t)memory;
+
+	(void)state;
+	assert_non_null(memory);
+	memcpy(memory, "secret", 6);
+	pages_wipe(memory, SIZE, 6);
+	assert_int_equal(present(place, SIZE), 0);
+}
+
 /* Fills a frame of some size and tells where it was. */
 static __attribute__((noinline)) uintptr_t
 go_deep(void)
@@ -91,6 +105,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_new),
+	    cmocka_unit_test(test_wipe),
 	    cmocka_unit_test(test_rest),
 	};
 
