@@ -102,7 +102,6 @@ struct ipc_proxy {
 struct ipc_login {
 	uint32_t type, mech; /* enum ipc_mech */
 	uint32_t tls;        /* version on the wire, for the log; 0: none */
-	uint32_t reserved;
 	char user[IPC_NAME_MAX];
 	char secret[IPC_SECRET_MAX]; /* wiped by both sides once used */
 };
@@ -142,7 +141,7 @@ struct ipc_opened {
 	uint32_t type, error; /* enum md_error */
 	uint32_t messages, fresh, scan, scan_us;
 	uint64_t octets;
-	uint32_t recovered, conflict;
+	uint32_t recovered; /* an interrupted UPDATE was finished */
 };
 
 struct ipc_end {

@@ -33,12 +33,6 @@ enum md_error {
 	MD_ERRORS
 };
 
-/* For a process that is to fork many sessions: what each would prepare anew. */
-void maildrop_prepare(void);
-
-/* A short English name for logs, "changed"; never NULL. */
-const char *md_error_name(enum md_error error);
-
 /*
  * The descriptors of one maildrop, all owned by the caller, who keeps them
  * open until maildrop_close(). mbox is -1 where no file exists. index carries
@@ -96,10 +90,12 @@ struct md_stats {
 	uint32_t scan_us;  /* microseconds that took */
 	uint32_t last;     /* what LAST starts from; 0 without memory of it */
 	bool recovered;    /* an interrupted UPDATE was finished at login */
-	bool conflict;     /* its journal was set aside */
 };
 
 struct maildrop;
+
+/* For a process that is to fork many sessions: what each would prepare anew. */
+void maildrop_prepare(void);
 
 /*
  * Takes the locks (fcntl, then the dotlock), finishes an interrupted UPDATE,
@@ -129,9 +125,6 @@ void maildrop_close(struct maildrop *md);
 
 /* What opening it took, and what the index remembers; as of the login. */
 void maildrop_stats(const struct maildrop *md, struct md_stats *statsp);
-
-/* Whether messages can be deleted: it was opened for writing. */
-bool maildrop_writable(const struct maildrop *md);
 
 /* Messages seen at login, deleted or not. */
 uint32_t maildrop_count(const struct maildrop *md);

@@ -10,10 +10,6 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-/*
- * The commands that are no question to a daemon: argv[0] is the command's own
- * name. Each returns an exit status; what is wrong was said.
- */
 int ctl_check(int argc, char **argv);
 int ctl_keys(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);

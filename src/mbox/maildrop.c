@@ -11,31 +11,10 @@
 #include "journal.h"
 #include "state.h"
 
-static const char *const error_names[MD_ERRORS] = {
-    [MD_OK] = "ok",
-    [MD_BUSY] = "busy",
-    [MD_CHANGED] = "changed",
-    [MD_FORMAT] = "format",
-    [MD_TOO_BIG] = "too-big",
-    [MD_READ_ONLY] = "read-only",
-    [MD_NO_SPACE] = "no-space",
-    [MD_NO_MEMORY] = "no-memory",
-    [MD_IO] = "io",
-    [MD_REFUSED] = "refused",
-    [MD_PENDING] = "pending",
-    [MD_STOPPED] = "stopped",
-};
-
 void
 maildrop_prepare(void)
 {
 	hash_prepare();
-}
-
-const char *
-md_error_name(enum md_error error)
-{
-	return (unsigned)error < MD_ERRORS ? error_names[error] : "unknown";
 }
 
 /* Finishes what an earlier session left, if it left anything. */
@@ -46,7 +25,6 @@ recover(struct maildrop *md)
 	enum md_error error = update_recover(&md->fds, &md->host, &recovery);
 
 	md->stats.recovered = recovery == MD_RECOVERY_DONE;
-	md->stats.conflict = recovery == MD_RECOVERY_CONFLICT;
 	return error;
 }
 

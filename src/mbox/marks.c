@@ -14,12 +14,6 @@ maildrop_stats(const struct maildrop *md, struct md_stats *statsp)
 	*statsp = md->stats;
 }
 
-bool
-maildrop_writable(const struct maildrop *md)
-{
-	return md->fds.writable;
-}
-
 uint32_t
 maildrop_count(const struct maildrop *md)
 {

@@ -42,7 +42,7 @@ limits_admit(const struct config *config, struct table *table,
 	char text[128];
 
 	peer_source(peer->ip, source);
-	if (!peer->local && !peer->proxy && config->session.max_per_address != 0 &&
+	if (!peer->local && !peer->proxy &&
 	    table_from(table, source) >= config->session.max_per_address) {
 		snprintf(text, sizeof(text),
 		    "too many connections from your address "

@@ -349,9 +349,8 @@ opening_backdate(struct opening *o)
 }
 
 void
-opening_close(const struct config *config, struct opening *opening)
+opening_close(struct opening *opening)
 {
-	(void)config;
 	dotlock_remove(opening);
 	shut(&opening->fds.mbox);
 	shut(&opening->fds.journal);

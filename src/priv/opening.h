@@ -76,7 +76,7 @@ int opening_backdate(struct opening *opening);
  * Removes our dotlock and closes all, which lets the session lock go once the
  * session is gone too.
  */
-void opening_close(const struct config *config, struct opening *opening);
+void opening_close(struct opening *opening);
 
 /* Sets opening->fault and returns result. For the files behind this header. */
 enum opening_result opening_fault(struct opening *opening,

@@ -75,7 +75,7 @@ monitor_let_go(struct monitor *monitor)
 	if (!monitor->opened)
 		return;
 	monitor->opened = false;
-	opening_close(monitor->setup->config, &monitor->opening);
+	opening_close(&monitor->opening);
 	if (monitor->setup->row != NULL)
 		monitor->setup->row->state[0] = '\0';
 }

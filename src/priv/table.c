@@ -8,17 +8,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
-size_t
-table_size(const struct table *table)
+static size_t
+size_of(size_t count)
 {
-	return sizeof(*table) + table->count * sizeof(struct row);
+	return sizeof(struct table) + count * sizeof(struct row);
 }
 
 struct table *
 table_make(size_t count)
 {
-	size_t size = sizeof(struct table) + count * sizeof(struct row);
-	struct table *table = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	struct table *table = mmap(NULL, size_of(count), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (table == MAP_FAILED)
@@ -30,7 +29,7 @@ table_make(size_t count)
 void
 table_hide(struct table *table)
 {
-	(void)madvise(table, table_size(table), MADV_DONTFORK);
+	(void)madvise(table, size_of(table->count), MADV_DONTFORK);
 }
 
 struct row *

@@ -40,9 +40,6 @@ struct table {
 /* Makes a table of count rows in shared memory. NULL with errno. */
 struct table *table_make(size_t count);
 
-/* Its size in octets. */
-size_t table_size(const struct table *table);
-
 /* The monitor: the table is gone from its children to come. */
 void table_hide(struct table *table);
 

@@ -92,7 +92,6 @@ tell_opened(struct client *client, enum md_error error)
 		opened.scan = stats.scan;
 		opened.scan_us = stats.scan_us;
 		opened.recovered = stats.recovered;
-		opened.conflict = stats.conflict;
 		client->last = client->last_at_login = stats.last;
 	}
 	link_opened(&client->link, &opened);

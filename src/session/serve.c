@@ -159,7 +159,6 @@ session_recover(const struct session_setup *setup, const struct md_fds *fds)
 	link_host(&link, &host);
 	opened.error = maildrop_recover(fds, &limits, &host, &recovery);
 	opened.recovered = recovery == MD_RECOVERY_DONE;
-	opened.conflict = recovery == MD_RECOVERY_CONFLICT;
 	link_opened(&link, &opened);
 	_exit(EXIT_SUCCESS);
 }

@@ -31,7 +31,7 @@ struct box {
 	struct maildrop *md;
 	enum md_dotlock answer; /* of the host, when asked for the dotlock */
 	int busy;               /* times it says busy before */
-	int dotlocks, undotlocks, pauses;
+	int dotlocks, undotlocks, pauses, set_asides;
 	unsigned paused; /* milliseconds */
 	bool stop;       /* pause() gives up */
 	bool hasty;      /* pause() does not wait */
@@ -99,6 +99,7 @@ box_set_aside(void *ctx)
 	struct box *box = ctx;
 	char aside[80];
 
+	box->set_asides++;
 	snprintf(aside, sizeof(aside), "%s/conflict", box->dir);
 	assert_int_equal(rename(box->journal, aside), 0);
 	close(box->fds.journal);

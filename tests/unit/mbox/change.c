@@ -81,7 +81,6 @@ test_read_only(void **state)
 	box_make(&box);
 	box_fill(&box, A B);
 	assert_int_equal(box_try(&box, O_RDONLY), MD_OK);
-	assert_false(maildrop_writable(box.md));
 	box_sends(&box, 1, SENT_A);
 	assert_int_equal(maildrop_delete(box.md, 1), MD_READ_ONLY);
 	assert_int_equal(maildrop_live(box.md), 2);

@@ -125,7 +125,7 @@ try_open(struct place *p)
 static inline void
 close_it(struct place *p)
 {
-	opening_close(&p->config, &p->opening);
+	opening_close(&p->opening);
 }
 
 static inline int
