@@ -22,6 +22,12 @@ bool text_number(const char *text, uint64_t max, uint64_t *valuep);
  */
 bool text_name(const char *name);
 
+/*
+ * The next word of a list that blanks and tabs separate, of *lengthp octets,
+ * not terminated; *listp moves on behind it. NULL at the end.
+ */
+const char *text_word(const char **listp, size_t *lengthp);
+
 /* MD5 or another digest as lower-case hexadecimal; dst holds 2 * len + 1. */
 void text_hex(char *dst, const unsigned char *src, size_t len);
 

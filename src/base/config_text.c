@@ -68,22 +68,21 @@ int
 config_next_address(const char **listp, char host[CONFIG_HOST_MAX],
     char port[CONFIG_PORT_MAX])
 {
-	const char *start = *listp + strspn(*listp, CONFIG_BLANKS), *colon;
-	size_t len = strcspn(start, CONFIG_BLANKS);
+	size_t len;
+	const char *start = text_word(listp, &len), *colon;
 	uint64_t number;
 
-	*listp = start;
-	if (len == 0)
+	if (start == NULL)
 		return 0;
 	colon = memrchr(start, ':', len);
-	if (colon == NULL || colon == start ||
-	    !copy_part(host, CONFIG_HOST_MAX, start, (size_t)(colon - start)) ||
-	    !copy_part(port, CONFIG_PORT_MAX, colon + 1,
-	        (size_t)(start + len - colon - 1)) ||
-	    !take_host(host) || !text_number(port, 65535, &number) || number == 0)
-		return -1;
-	*listp = start + len;
-	return 1;
+	if (colon != NULL && colon != start &&
+	    copy_part(host, CONFIG_HOST_MAX, start, (size_t)(colon - start)) &&
+	    copy_part(port, CONFIG_PORT_MAX, colon + 1,
+	        (size_t)(start + len - colon - 1)) &&
+	    take_host(host) && text_number(port, 65535, &number) && number != 0)
+		return 1;
+	*listp = start;
+	return -1;
 }
 
 /* What a letter behind '%' stands for; with '%' itself, plain text. */

@@ -76,18 +76,16 @@ static bool
 parse_paths(const struct config_row *row, const char *text,
     struct config_value *value)
 {
-	const char *at = text + strspn(text, CONFIG_BLANKS);
+	const char *path;
+	size_t len;
 
 	(void)row;
 	value->text = text;
-	for (; *at != '\0'; at += strspn(at, CONFIG_BLANKS)) {
-		size_t len = strcspn(at, CONFIG_BLANKS);
-
-		if (*at != '/')
+	while ((path = text_word(&text, &len)) != NULL) {
+		if (*path != '/')
 			return refuse(value,
 			    "\"%.*s\" is no absolute path; begin it with /",
-			    (int)len, at);
-		at += len;
+			    (int)len, path);
 	}
 	return true;
 }
@@ -235,16 +233,15 @@ static bool
 parse_list(const struct config_row *row, const char *text,
     struct config_value *value, unsigned *seenp)
 {
+	const char *word;
 	unsigned seen = 0;
 	size_t len, place;
 
 	value->text = text;
-	for (text += strspn(text, CONFIG_BLANKS); *text != '\0';
-	     text += len, text += strspn(text, CONFIG_BLANKS)) {
-		len = strcspn(text, CONFIG_BLANKS);
-		place = find_word(row->words, text, len);
+	while ((word = text_word(&text, &len)) != NULL) {
+		place = find_word(row->words, word, len);
 		if (row->words[place] == NULL)
-			return refuse_word(value, text, len, row->words);
+			return refuse_word(value, word, len, row->words);
 		if (seen & (1U << place))
 			return refuse(value, "%s is named twice; name it once",
 			    row->words[place]);

@@ -96,19 +96,18 @@ network_next(const char **listp, struct network *network)
 {
 	char text[INET6_ADDRSTRLEN + 8];
 	size_t length;
+	const char *word = text_word(listp, &length);
 
-	*listp += strspn(*listp, " \t");
-	length = strcspn(*listp, " \t");
-	if (length == 0)
+	if (word == NULL)
 		return 0;
-	if (length >= sizeof(text))
-		return -1;
-	memcpy(text, *listp, length);
-	text[length] = '\0';
-	if (!parse_network(text, network))
-		return -1;
-	*listp += length;
-	return 1;
+	if (length < sizeof(text)) {
+		memcpy(text, word, length);
+		text[length] = '\0';
+		if (parse_network(text, network))
+			return 1;
+	}
+	*listp = word;
+	return -1;
 }
 
 static bool

@@ -43,6 +43,17 @@ text_name(const char *name)
 	return true;
 }
 
+const char *
+text_word(const char **listp, size_t *lengthp)
+{
+	static const char blanks[] = " \t";
+	const char *word = *listp + strspn(*listp, blanks);
+
+	*lengthp = strcspn(word, blanks);
+	*listp = word + *lengthp;
+	return *lengthp > 0 ? word : NULL;
+}
+
 void
 text_hex(char *dst, const unsigned char *src, size_t len)
 {

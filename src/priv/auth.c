@@ -64,11 +64,12 @@ find_backend(const char *name, size_t len)
 bool
 auth_users_alone(const struct config *config)
 {
-	const char *list = config->auth.backends;
+	const char *list = config->auth.backends, *name;
+	size_t len;
 
-	list += strspn(list, " \t");
-	return strncmp(list, "users", 5) == 0 &&
-	       list[5 + strspn(list + 5, " \t")] == '\0';
+	name = text_word(&list, &len);
+	return name != NULL && len == 5 && memcmp(name, "users", len) == 0 &&
+	       text_word(&list, &len) == NULL;
 }
 
 /* The first that knows the name decides. */
@@ -76,20 +77,16 @@ static enum auth_result
 ask_in_order(const struct config *config, const struct auth_request *request,
     struct auth_verdict *verdict)
 {
-	const char *list = config->auth.backends;
+	const char *list = config->auth.backends, *name;
 	const struct backend *backend;
 	enum auth_result result = AUTH_UNKNOWN;
 	size_t len;
 
-	for (; result == AUTH_UNKNOWN && *list != '\0'; list += len) {
-		list += strspn(list, " \t");
-		len = strcspn(list, " \t");
-		if (len == 0)
-			break;
-		backend = find_backend(list, len);
+	while (result == AUTH_UNKNOWN && (name = text_word(&list, &len)) != NULL) {
+		backend = find_backend(name, len);
 		if (backend == NULL) {
 			log_error("auth.backends: no back end \"%.*s\"", (int)len,
-			    list);
+			    name);
 			return AUTH_TROUBLE;
 		}
 		result = backend->check(config, request, verdict);

@@ -24,6 +24,7 @@
 
 #include "log.h"
 #include "session.h"
+#include "text.h"
 
 /* Of OpenSSL 3.2: a recorded handshake holds certificates as they are. */
 #ifndef SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
@@ -285,14 +286,12 @@ static bool
 next_path(const char **listp, char *path, size_t size)
 {
 	size_t length;
+	const char *word = text_word(listp, &length);
 
-	*listp += strspn(*listp, " \t");
-	length = strcspn(*listp, " \t");
-	if (length == 0 || length >= size)
+	if (word == NULL || length >= size)
 		return false;
-	memcpy(path, *listp, length);
+	memcpy(path, word, length);
 	path[length] = '\0';
-	*listp += length;
 	return true;
 }
 

@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "sasl.h"
+#include "text.h"
 
 static bool
 always(const struct client *client)
@@ -41,12 +42,11 @@ static const struct mechanism {
 static bool
 is_listed(const char *list, const char *name)
 {
-	size_t length = strlen(name), word;
+	const char *word;
+	size_t length;
 
-	for (; *list != '\0'; list += word) {
-		list += strspn(list, " \t");
-		word = strcspn(list, " \t");
-		if (word == length && memcmp(list, name, length) == 0)
+	while ((word = text_word(&list, &length)) != NULL) {
+		if (length == strlen(name) && memcmp(word, name, length) == 0)
 			return true;
 	}
 	return false;

@@ -81,6 +81,26 @@ test_name(void **state)
 }
 
 static void
+test_words(void **state)
+{
+	static const char *const words[] = {"one", "two", "t,h.ree"};
+	const char *list = "\t one two\t \tt,h.ree ", *none = " \t", *word;
+	size_t length;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		word = text_word(&list, &length);
+		assert_non_null(word);
+		assert_int_equal(length, strlen(words[i]));
+		assert_memory_equal(word, words[i], length);
+		assert_ptr_equal(list, word + length);
+	}
+	assert_null(text_word(&list, &length));
+	assert_null(text_word(&list, &length));
+	assert_null(text_word(&none, &length));
+}
+
+static void
 test_hex(void **state)
 {
 	static const unsigned char octets[] = {0x00, 0x0f, 0xf0, 0xc4, 0xff};
@@ -100,6 +120,7 @@ main(void)
 	    cmocka_unit_test(test_number),
 	    cmocka_unit_test(test_no_number),
 	    cmocka_unit_test(test_name),
+	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_hex),
 	};
 
