@@ -127,7 +127,8 @@ run_with_words(struct client *client, const struct command *command, char *rest)
 	if (command->form >= FORM_MESSAGE)
 		error = maildrop_load(client->maildrop);
 	if (error != MD_OK)
-		return refuse_unread(client, error);
+		return command->run == run_uidl ? end_unread(client, error, CLOSE)
+		                                : refuse_unread(client, error);
 	if (command->form >= FORM_MESSAGE && count > 0 &&
 	    !take_message(client, words[0], &args.message))
 		return GO_ON;

@@ -84,6 +84,13 @@ enum verdict run_last(struct client *client, const struct args *args);
 enum verdict refuse_unread(struct client *client, enum md_error error);
 
 /*
+ * Likewise without an answer: where a message is half sent, and at UIDL, for
+ * clients take its -ERR for a server that has no unique-ids. The log tells why.
+ */
+enum verdict end_unread(struct client *client, enum md_error error,
+    enum verdict verdict);
+
+/*
  * What a client is told of a maildrop that could not be read or changed, in
  * English; NULL: of the disk.
  */

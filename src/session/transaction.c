@@ -129,9 +129,8 @@ run_uidl(struct client *client, const struct args *args)
 	return listing(client, args->message, uidl_value);
 }
 
-/* What cannot be read ends the session; the log tells why. */
-static enum verdict
-cannot_read(struct client *client, enum md_error error, enum verdict verdict)
+enum verdict
+end_unread(struct client *client, enum md_error error, enum verdict verdict)
 {
 	client->tally.error = error;
 	return client_end(client, IPC_END_ERROR, verdict);
@@ -150,7 +149,7 @@ refuse_unread(struct client *client, enum md_error error)
 		return GO_ON;
 	}
 	client_say(client, "-ERR [SYS/TEMP] %s, log in again", text);
-	return cannot_read(client, error, CLOSE);
+	return end_unread(client, error, CLOSE);
 }
 
 /*
@@ -170,7 +169,7 @@ send_message(struct client *client)
 			return GO_ON;
 		error = maildrop_next(client->maildrop, piece, room, &length);
 		if (error != MD_OK)
-			return cannot_read(client, error, DROP);
+			return end_unread(client, error, DROP);
 		stream_filled(&client->stream, length);
 	} while (length > 0);
 	stream_put(&client->stream, ".\r\n", 3);

@@ -10,7 +10,16 @@ import oracle
 import secure
 from client import Client, Closed
 from harness import measures, needs_program, wait_until
+from locks import fcntl_lock
 from test_compat import MAIL, MESSAGES, SECRET, CompatCase
+
+
+def damage(state_dir):
+    """Spoils the index behind its first octets, which a login reads."""
+    for index in state_dir.glob("*/index"):
+        with open(index, "r+b") as file:
+            file.seek(200)
+            file.write(b"\xff" * 64)
 
 
 class Within(CompatCase):
@@ -42,6 +51,24 @@ class Within(CompatCase):
         with self.serve().logged_in() as client:
             client.err("XTND XLST Message-Id")
             self.assertEqual(len(client.uidl()), len(MESSAGES))
+
+    def test_thunderbird_hears_nothing_where_uidl_cannot_be_answered(self):
+        for command, ending in (("LIST 3", "-ERR"), ("UIDL", "closed"), ("UIDL 3", "closed")):
+            server = self.serve()
+            server.logged_in().quit()
+            time.sleep(0.05)  # the index is believed from now on
+            with self.subTest(command), server.logged_in() as client:
+                damage(server.state_dir)
+                with fcntl_lock(server.path()):
+                    client.send_line("NOOP\r\n" + command)
+                    self.assertEqual(client.status(), "+OK")
+                    if ending == "closed":
+                        self.assertRaises(Closed, client.status)
+                        server.wait_log("reading of .* failed: locked")
+                    else:
+                        self.assertRegex(client.status(), r"^-ERR \[SYS/TEMP\] maildrop is locked")
+            with server.logged_in() as client:
+                self.assertEqual(len(client.uidl()), len(MESSAGES))
 
     def test_outlook_and_others_close_right_after_sending_quit(self):
         server = self.serve()
