@@ -22,7 +22,7 @@ compare(void *ctx, const struct scan_message *found)
 {
 	struct maildrop *md = ctx;
 
-	if (found->internal || !table_is(&md->table, md->reading.index, found))
+	if (!table_is(&md->table, md->reading.index, found))
 		return MD_CHANGED;
 	md->table.messages[md->reading.index].flags |= MESSAGE_HASHED;
 	return MD_OK;

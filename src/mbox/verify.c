@@ -131,8 +131,7 @@ is_next(void *ctx, const struct scan_message *found)
 	struct maildrop *md = run->md;
 	struct message *message = &md->table.messages[run->next];
 
-	if (run->next > run->last || found->internal ||
-	    !table_is(&md->table, run->next, found))
+	if (run->next > run->last || !table_is(&md->table, run->next, found))
 		return MD_CHANGED;
 	message->flags |= MESSAGE_HASHED;
 	message->epoch = md->epoch;

@@ -320,6 +320,31 @@ test_marks(void **state)
 	box_remove(&box);
 }
 
+/* What looks like the internal message, and becomes the first by a deletion. */
+static void
+test_internal_later(void **state)
+{
+	static const char sent[] =
+	    "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r\n"
+	    "X-IMAP: 1 2\r\n\r\nx\r\n";
+	struct box box;
+
+	(void)state;
+	box_make(&box);
+	box_fill(&box, F1 "\n1\n\n" INTERNAL F1 "\n22\n");
+	box_open(&box);
+	assert_int_equal(maildrop_count(box.md), 3);
+	box_delete(&box, (const uint32_t[]){1, 0});
+	box_open(&box);
+	assert_int_equal(maildrop_count(box.md), 2);
+	box_sends(&box, 1, sent);
+	box_close(&box);
+	box_open(&box);
+	box_delete(&box, (const uint32_t[]){1, 0});
+	box_check(&box, F1 "\n22\n");
+	box_remove(&box);
+}
+
 int
 main(void)
 {
@@ -331,6 +356,7 @@ main(void)
 	    cmocka_unit_test(test_octets),
 	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_marks),
+	    cmocka_unit_test(test_internal_later),
 	    cmocka_unit_test(test_huge),
 	    cmocka_unit_test(test_many),
 	};
