@@ -7,6 +7,7 @@
 #include "certificates.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -51,11 +52,11 @@ struct pairs {
 	unsigned char nonce[SESSION_NONCE_SIZE]; /* of this process's connection */
 };
 
-/* The reason of OpenSSL's last fault, in its words. */
+/* The reason of OpenSSL's fault, in its words; the first one says most. */
 static const char *
 reason(void)
 {
-	const char *text = ERR_reason_error_string(ERR_peek_last_error());
+	const char *text = ERR_reason_error_string(ERR_peek_error());
 
 	return text != NULL ? text : "unknown reason";
 }
@@ -158,6 +159,32 @@ set_ciphers(SSL_CTX *ctx, const struct config *config)
 	return -1;
 }
 
+/*
+ * What OpenSSL tells in no words of use: whether there is a file with something
+ * in it. A key is a secret: others must not have it (forbidden, of its mode).
+ */
+static int
+check_file(const char *key, const char *path, mode_t forbidden)
+{
+	const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	const char *fault = NULL;
+	struct stat st;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		fault = strerror(errno);
+	else if (!S_ISREG(st.st_mode))
+		fault = "not a file";
+	else if (st.st_size == 0)
+		fault = "the file is empty";
+	else if ((st.st_mode & forbidden) != 0)
+		fault = "others can read or write it; chmod 600";
+	if (fd != -1)
+		close(fd);
+	if (fault != NULL)
+		log_error("%s: %s: %s", key, path, fault);
+	return fault == NULL ? 0 : -1;
+}
+
 /* Client certificates are asked for, not demanded: AUTH EXTERNAL uses them. */
 static int
 set_client_ca(SSL_CTX *ctx, const struct config *config)
@@ -167,10 +194,13 @@ set_client_ca(SSL_CTX *ctx, const struct config *config)
 
 	if (path[0] == '\0')
 		return 0;
+	if (check_file("tls.client_ca", path, 0) == -1)
+		return -1;
 	names = SSL_load_client_CA_file(path);
 	if (names == NULL || SSL_CTX_load_verify_file(ctx, path) != 1) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
-		log_error("tls.client_ca: %s: %s", path, reason());
+		log_error("tls.client_ca: %s: no certificates in PEM form: %s",
+		    path, reason());
 		return -1;
 	}
 	SSL_CTX_set_client_CA_list(ctx, names);
@@ -182,30 +212,6 @@ set_client_ca(SSL_CTX *ctx, const struct config *config)
 	return 0;
 }
 
-/* A key is a secret: a file of root's or ours that others cannot read. */
-static int
-check_key_file(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) == -1) {
-		log_error("tls.private_key: %s: %s", path, strerror(errno));
-		return -1;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size == 0) {
-		log_error("tls.private_key: %s: %s", path,
-		    S_ISREG(st.st_mode) ? "the file is empty" : "not a file");
-		return -1;
-	}
-	if ((st.st_mode & (S_IROTH | S_IWOTH | S_IWGRP)) != 0) {
-		log_error(
-		    "tls.private_key: %s: others can read or write it; chmod 600",
-		    path);
-		return -1;
-	}
-	return 0;
-}
-
 static int
 use_key(SSL_CTX *ctx, const char *path)
 {
@@ -214,7 +220,7 @@ use_key(SSL_CTX *ctx, const char *path)
 	FILE *file;
 	int done = -1;
 
-	if (check_key_file(path) == -1)
+	if (check_file("tls.private_key", path, S_IROTH | S_IWOTH | S_IWGRP) == -1)
 		return -1;
 	file = fopen(path, "re");
 	if (file != NULL) {
@@ -238,6 +244,19 @@ use_key(SSL_CTX *ctx, const char *path)
 		done = 0;
 	EVP_PKEY_free(key);
 	return done;
+}
+
+static int
+use_certificate(SSL_CTX *ctx, const char *path)
+{
+	if (check_file("tls.certificate", path, 0) == -1)
+		return -1;
+	if (SSL_CTX_use_certificate_chain_file(ctx, path) == 1)
+		return 0;
+	log_error("tls.certificate: %s: no certificate in PEM form, or one that "
+	          "cannot serve: %s",
+	    path, reason());
+	return -1;
 }
 
 static void
@@ -265,14 +284,11 @@ load_pair(const struct config *config, const char *certificate, const char *key)
 
 	if (ctx == NULL)
 		return NULL;
+	ERR_clear_error();
 	fix_defaults(ctx, config);
 	if (set_ciphers(ctx, config) == -1 || set_client_ca(ctx, config) == -1)
 		goto fail;
-	if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1) {
-		log_error("tls.certificate: %s: %s", certificate, reason());
-		goto fail;
-	}
-	if (use_key(ctx, key) == -1)
+	if (use_certificate(ctx, certificate) == -1 || use_key(ctx, key) == -1)
 		goto fail;
 	tell_days(certificate, SSL_CTX_get0_certificate(ctx));
 	return ctx;
@@ -382,7 +398,6 @@ certificates_load(const struct config *config, struct ssl_ctx_st **ctxp)
 	pairs = calloc(1, sizeof(*pairs));
 	if (pairs == NULL)
 		return -1;
-	ERR_clear_error();
 	if (load_pairs(config, pairs) == -1 || pairs->count == 0 ||
 	    join_pairs(pairs) == -1) {
 		free_pairs(pairs);

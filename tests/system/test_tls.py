@@ -565,6 +565,15 @@ class Certificates(TlsCase):
         server.start()
         self.addCleanup(server.stop)
 
+    def test_C47_client_ca(self):
+        server = self.laid_out(options={"tls.client_ca": "/etc/passwd"})
+        self.start_fails(server, "tls.client_ca: /etc/passwd: no certificates in PEM form: no start line")
+        for path, reason in (("/nonexistent/ca.pem", "No such file"), ("/etc", "not a file"),
+                             ("/dev/null", "not a file")):
+            server.options["tls.client_ca"] = path
+            server.write_conf()
+            self.start_fails(server, f"tls.client_ca: {path}: {reason}")
+
     def test_C47_no_key(self):
         server = self.laid_out()
         key, certificate = server.dir / "server.key", server.dir / "server.crt"
@@ -579,11 +588,11 @@ class Certificates(TlsCase):
                 (lambda: (key.unlink(), key.mkdir()), "server.key: not a file"),
             ),
             certificate: (
-                (lambda: certificate.write_bytes(b""), "tls.certificate: .*server.crt: "),
-                (lambda: certificate.write_bytes(b"x"), "tls.certificate: .*server.crt: "),
-                (lambda: certificate.write_bytes(good[key]), "tls.certificate: .*server.crt: "),
-                (certificate.unlink, "tls.certificate: .*server.crt: "),
-                (lambda: (certificate.unlink(), certificate.mkdir()), "tls.certificate: .*server.crt"),
+                (lambda: certificate.write_bytes(b""), "server.crt: the file is empty"),
+                (lambda: certificate.write_bytes(b"x"), "server.crt: no certificate in PEM .*: no start line"),
+                (lambda: certificate.write_bytes(good[key]), "server.crt: no certificate in PEM form"),
+                (certificate.unlink, "tls.certificate: .*server.crt: No such file"),
+                (lambda: (certificate.unlink(), certificate.mkdir()), "server.crt: not a file"),
             )}
         for path, cases in spoilt.items():
             for spoil, reason in cases:
