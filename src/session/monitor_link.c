@@ -43,6 +43,19 @@ receive(struct monitor_link *link, uint32_t type, union ipc_message *message,
 	}
 }
 
+/* The same of a message that brings no descriptors. */
+static bool
+receive_bare(struct monitor_link *link, uint32_t type, union ipc_message *message)
+{
+	int fds[IPC_FDS_MAX];
+	size_t count;
+
+	if (!receive(link, type, message, fds, &count))
+		return false;
+	close_all(fds, count);
+	return true;
+}
+
 static bool
 send_plain(struct monitor_link *link, enum ipc_type type, uint32_t value,
     const char *text)
@@ -124,13 +137,10 @@ link_scram(struct monitor_link *link, enum ipc_mech mech, const char *user,
     struct ipc_challenge *challenge)
 {
 	union ipc_message message;
-	int fds[IPC_FDS_MAX];
-	size_t count;
 
 	if (!send_login(link, IPC_SCRAM, mech, user, "") ||
-	    !receive(link, IPC_CHALLENGE, &message, fds, &count))
+	    !receive_bare(link, IPC_CHALLENGE, &message))
 		return false;
-	close_all(fds, count);
 	*challenge = message.challenge;
 	return true;
 }
@@ -150,16 +160,12 @@ link_proxy(struct monitor_link *link, const unsigned char *address)
 {
 	struct ipc_proxy proxy = {.type = IPC_PROXY, .known = address != NULL};
 	union ipc_message message;
-	int fds[IPC_FDS_MAX];
-	size_t count;
 
 	if (address != NULL)
 		memcpy(proxy.address, address, sizeof(proxy.address));
-	if (ipc_send(link->fd, &proxy, sizeof(proxy), NULL, 0) == -1 ||
-	    !receive(link, IPC_PROXY_REPLY, &message, fds, &count))
-		return false;
-	close_all(fds, count);
-	return message.plain.value == 0;
+	return ipc_send(link->fd, &proxy, sizeof(proxy), NULL, 0) == 0 &&
+	       receive_bare(link, IPC_PROXY_REPLY, &message) &&
+	       message.plain.value == 0;
 }
 
 void
@@ -178,57 +184,41 @@ void
 link_end(struct monitor_link *link, const struct ipc_end *end)
 {
 	union ipc_message message;
-	int fds[IPC_FDS_MAX];
-	size_t count;
 
-	if (ipc_send(link->fd, end, sizeof(*end), NULL, 0) == 0 &&
-	    receive(link, IPC_END_REPLY, &message, fds, &count))
-		close_all(fds, count);
+	if (ipc_send(link->fd, end, sizeof(*end), NULL, 0) == 0)
+		(void)receive_bare(link, IPC_END_REPLY, &message);
 }
 
 void
 link_take_stop(struct monitor_link *link)
 {
 	union ipc_message message;
-	int fds[IPC_FDS_MAX];
-	size_t count;
 
-	if (link->stop == 0 && receive(link, IPC_STOP, &message, fds, &count)) {
-		close_all(fds, count);
+	if (link->stop == 0 && receive_bare(link, IPC_STOP, &message))
 		link->stop = message.plain.value;
-	}
+}
+
+/* The value answered to a question without arguments; or MONITOR_GONE. */
+#define MONITOR_GONE UINT32_MAX
+
+static uint32_t
+ask(struct monitor_link *link, enum ipc_type question, enum ipc_type answer)
+{
+	union ipc_message message;
+
+	if (!send_plain(link, question, 0, "") ||
+	    !receive_bare(link, answer, &message))
+		return MONITOR_GONE;
+	return message.plain.value;
 }
 
 static enum md_dotlock
 host_dotlock(void *ctx)
 {
-	struct monitor_link *link = ctx;
-	union ipc_message message;
-	int fds[IPC_FDS_MAX];
-	size_t count;
+	const uint32_t value = ask(ctx, IPC_DOTLOCK, IPC_DOTLOCK_REPLY);
 
-	if (!send_plain(link, IPC_DOTLOCK, 0, "") ||
-	    !receive(link, IPC_DOTLOCK_REPLY, &message, fds, &count))
-		return MD_DOTLOCK_FAILED;
-	close_all(fds, count);
-	return message.plain.value <= MD_DOTLOCK_FAILED
-	           ? (enum md_dotlock)message.plain.value
-	           : MD_DOTLOCK_FAILED;
-}
-
-/* One question without arguments; false: refused, or the monitor is gone. */
-static bool
-ask(struct monitor_link *link, enum ipc_type question, enum ipc_type answer)
-{
-	union ipc_message message;
-	int fds[IPC_FDS_MAX];
-	size_t count;
-
-	if (!send_plain(link, question, 0, "") ||
-	    !receive(link, answer, &message, fds, &count))
-		return false;
-	close_all(fds, count);
-	return message.plain.value == 0;
+	return value <= MD_DOTLOCK_FAILED ? (enum md_dotlock)value
+	                                  : MD_DOTLOCK_FAILED;
 }
 
 /* Waits: a client that was answered shall find no lock of ours. */
@@ -241,7 +231,7 @@ host_undotlock(void *ctx)
 static bool
 host_backdate(void *ctx)
 {
-	return ask(ctx, IPC_BACKDATE, IPC_BACKDATE_REPLY);
+	return ask(ctx, IPC_BACKDATE, IPC_BACKDATE_REPLY) == 0;
 }
 
 static bool
