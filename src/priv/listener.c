@@ -395,6 +395,7 @@ prepare(struct listener *listener, struct config *config)
 static int
 settle(struct listener *listener)
 {
+	char names[512];
 	int ready = -1;
 
 	if (!listener->options->foreground && (ready = service_detach()) == -1) {
@@ -412,8 +413,8 @@ settle(struct listener *listener)
 	serving_log(&listener->serving, listener->options->foreground);
 	watch_users(listener);
 	pam_verify(listener->serving.config);
-	log_info("Poplar " POPLAR_VERSION " ready, %zu sockets",
-	    listener->serving.sockets.count);
+	sockets_name(&listener->serving.sockets, names, sizeof(names));
+	log_info("Poplar " POPLAR_VERSION " ready on %s", names);
 	service_ready(ready);
 	return EX_OK;
 }

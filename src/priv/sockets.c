@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -118,6 +119,22 @@ resolve(const char *host, const char *port)
 	return NULL;
 }
 
+/* What to do where an address cannot be bound. */
+static const char *
+advice(int error)
+{
+	switch (error) {
+	case EACCES:
+		return "; ports under 1024 need root";
+	case EADDRINUSE:
+		return "; `ss -ltnp` tells by which program";
+	case EADDRNOTAVAIL:
+		return "; `ip address` tells what this host has";
+	default:
+		return "";
+	}
+}
+
 static int
 open_address(const char *host, const char *port, bool tls,
     const struct sockets *old, struct sockets *sockets)
@@ -130,8 +147,7 @@ open_address(const char *host, const char *port, bool tls,
 	failed = open_each(list, strcmp(host, "*") == 0, tls, old, sockets);
 	if (failed == -1)
 		log_error("cannot listen on %s port %s: %s%s", host, port,
-		    strerror(errno),
-		    errno == EACCES ? "; ports under 1024 need root" : "");
+		    strerror(errno), advice(errno));
 	freeaddrinfo(list);
 	return failed;
 }
@@ -219,6 +235,30 @@ sockets_adopt(int count, struct sockets *sockets)
 	sockets->count = 0;
 	for (int i = 0; i < count; i++)
 		(void)keep_socket(sockets, 3 + i, is_tls_port(3 + i));
+}
+
+void
+sockets_name(const struct sockets *sockets, char *text, size_t size)
+{
+	char host[INET6_ADDRSTRLEN], port[sizeof("65535")], one[64];
+	struct sockaddr_storage bound;
+	socklen_t length;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sockets->count; i++) {
+		length = sizeof(bound);
+		if (getsockname(sockets->fds[i], (struct sockaddr *)&bound,
+		        &length) == -1 ||
+		    getnameinfo((struct sockaddr *)&bound, length, host,
+		        sizeof(host), port, sizeof(port),
+		        NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+			continue;
+		snprintf(one, sizeof(one),
+		    bound.ss_family == AF_INET6 ? "%s[%s]:%s%s" : "%s%s:%s%s",
+		    text[0] != '\0' ? " " : "", host, port,
+		    sockets->tls[i] ? " (TLS)" : "");
+		strlcat(text, one, size);
+	}
 }
 
 void

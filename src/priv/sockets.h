@@ -41,6 +41,9 @@ int sockets_check(const struct config *config);
  */
 void sockets_adopt(int count, struct sockets *sockets);
 
+/* The addresses as a person knows them, separated by blanks; may be cut. */
+void sockets_name(const struct sockets *sockets, char *text, size_t size);
+
 /* Closes all that are not also in `keep` (may be NULL). */
 void sockets_close(const struct sockets *sockets, const struct sockets *keep);
 

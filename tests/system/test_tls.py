@@ -92,6 +92,10 @@ class Sessions(TlsCase):
             server = self.daemon(MAIL, pairs=[pair(kind, kind=kind)])
             self.whole_session(server.tls_client())
 
+    def test_log_names_the_addresses(self):
+        server = self.daemon(MAIL)
+        server.wait_log(rf"ready on 127\.0\.0\.1:{server.port} 127\.0\.0\.1:{server.tls_port} \(TLS\)$")
+
     def test_capabilities(self):
         server = self.daemon(MAIL, options={"auth.cleartext": "never"})
         with server.client() as client:
