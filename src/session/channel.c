@@ -74,6 +74,15 @@ await(struct channel *channel, int fd, short events, uint64_t deadline)
 	}
 }
 
+/* The same of the monitor alone, for a client that need not be waited for. */
+static bool
+is_stopped(const struct channel *channel)
+{
+	struct pollfd pair = {.fd = channel->pair, .events = POLLIN};
+
+	return poll(&pair, 1, 0) > 0;
+}
+
 /* After an attempt that would have waited: waits. */
 static enum channel_result
 await_result(struct channel *channel, enum io_result result, uint64_t deadline)
@@ -124,17 +133,20 @@ enum channel_result
 channel_read(struct channel *channel, void *buf, size_t size, uint64_t deadline,
     size_t *lengthp)
 {
+	/* plaintext is seldom there before it is waited for; TLS may hold some */
+	bool waited = channel->tls == NULL;
 	enum channel_result result = CHANNEL_DONE;
 	enum io_result attempt;
 
-	/* plaintext is seldom there before it is waited for; TLS may hold some */
-	if (channel->tls == NULL)
+	if (waited)
 		result = await(channel, channel->in, POLLIN, deadline);
 	while (result == CHANNEL_DONE) {
 		attempt = try_read(channel, buf, size, lengthp);
 		if (attempt == IO_DONE)
-			return CHANNEL_DONE;
+			return waited || !is_stopped(channel) ? CHANNEL_DONE
+			                                      : CHANNEL_STOPPED;
 		result = await_result(channel, attempt, deadline);
+		waited = true;
 	}
 	return result;
 }

@@ -1,13 +1,14 @@
 /*
  * How a session waits for its client: it looks a moment for who was back soon the
  * last time, and sleeps at once for who was not. sched_yield() is ours: the other
- * end speaks in it.
+ * end speaks in it. So is TLS, of which there is always more.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 
 #include "clock.h"
 #include "session/channel.h"
+#include "session/tls.h"
 
 #define WAIT_MS 20
 #define TRIES 100
@@ -36,6 +38,48 @@ sched_yield(void)
 	if (++other.looks == other.speak_at)
 		assert_int_equal(write(other.speaker, "x", 1), 1);
 	return 0;
+}
+
+/* TLS with a client that never stops talking. */
+enum io_result
+tls_read(struct tls *tls, void *buf, size_t size, size_t *lengthp)
+{
+	(void)tls;
+	memset(buf, 'x', size);
+	*lengthp = size;
+	return IO_DONE;
+}
+
+enum io_result
+tls_write(struct tls *tls, const void *buf, size_t size, size_t *lengthp)
+{
+	(void)tls;
+	(void)buf;
+	*lengthp = size;
+	return IO_DONE;
+}
+
+enum io_result
+tls_handshake(struct tls *tls)
+{
+	(void)tls;
+	return IO_DONE;
+}
+
+struct tls *
+tls_new(struct ssl_ctx_st *ctx, int fd)
+{
+	static char tls;
+
+	(void)ctx;
+	(void)fd;
+	return (struct tls *)&tls;
+}
+
+void
+tls_end(struct tls *tls)
+{
+	(void)tls;
 }
 
 static enum channel_result
@@ -137,6 +181,18 @@ test_stopped_while_it_looks(void **state)
 	assert_int_equal(other.looks, 1);
 }
 
+/* And it is heard where the client's next octets are always there already. */
+static void
+test_stopped_under_a_flood(void **state)
+{
+	(void)state;
+	assert_int_equal(channel_start_tls(&line.channel, NULL, 0), CHANNEL_DONE);
+	for (int i = 0; i < TRIES; i++)
+		assert_int_equal(hear(), CHANNEL_DONE);
+	assert_int_equal(write(line.monitor, "x", 1), 1);
+	assert_int_equal(hear(), CHANNEL_STOPPED);
+}
+
 int
 main(void)
 {
@@ -146,6 +202,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_sleeps_for_the_slow, set_up,
 	        tear_down),
 	    cmocka_unit_test_setup_teardown(test_stopped_while_it_looks, set_up,
+	        tear_down),
+	    cmocka_unit_test_setup_teardown(test_stopped_under_a_flood, set_up,
 	        tear_down),
 	};
 
