@@ -135,7 +135,10 @@ note_tail(struct maildrop *md, uint32_t known, uint32_t from)
 	return error;
 }
 
-/* Scans what is behind the messages of the index, the last of which are in memory. */
+/*
+ * Scans what is behind the messages of the index, which are one or more, the last of
+ * them in memory.
+ */
 static enum md_error
 scan_tail(struct maildrop *md)
 {
@@ -146,7 +149,7 @@ scan_tail(struct maildrop *md)
 	const uint64_t end = table->end;
 	enum md_error error;
 
-	error = verify_scan(md, known > 0 ? table_at(table, first)->start : end,
+	error = verify_scan(md, table_at(table, first)->start,
 	    (uint64_t)md->stat.size, &sink);
 	if (error == MD_OK && filling.next < known)
 		error = MD_CHANGED;
@@ -156,7 +159,7 @@ scan_tail(struct maildrop *md)
 		md->facts.unsure = first;
 	/* the last one that was known may have got its separator */
 	return note_tail(md, known,
-	    known > 0 && table_next(table, known - 1) != end ? known - 1 : known);
+	    table_next(table, known - 1) != end ? known - 1 : known);
 }
 
 /* All messages that the index knows, and no others. */
@@ -231,8 +234,9 @@ survey_with(struct maildrop *md, enum index_match match)
 		adopt(md);
 	if (match == INDEX_EXACT && table->end == (uint64_t)md->stat.size)
 		return MD_OK;
-	/* what the last messages do not settle, all of them may */
-	while (match != INDEX_NOTHING && table->end > 0 && !all) {
+	/* what the last messages do not settle, all of them may; without any, the
+	   record of where they end says nothing of the file as it is now */
+	while (match != INDEX_NOTHING && table->count > 0 && !all) {
 		all = table->first == 0;
 		error = scan_tail(md);
 		if (error != MD_CHANGED && error != MD_FORMAT)

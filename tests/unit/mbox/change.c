@@ -399,6 +399,37 @@ test_grown_and_changed(void **state)
 	box_remove(&box);
 }
 
+/* Nothing is known but the internal message, of which the index has only the end. */
+static void
+test_grown_behind_internal(void **state)
+{
+	static const char internal[] =
+	    "From MAILER-DAEMON Tue Nov 17 21:28:37 2009\n"
+	    "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n"
+	    "X-IMAP: 1 2\n\nx\n";
+	char other[sizeof(internal) + sizeof(B)];
+	struct box box;
+
+	(void)state;
+	/* without an empty line before it a From_ line is text */
+	open_known(&box, internal);
+	box_close(&box);
+	box_append(&box, A);
+	box_open(&box);
+	assert_int_equal(maildrop_count(box.md), 0);
+	box_remove(&box);
+	/* a message of the same length has come into its place */
+	snprintf(other, sizeof(other), F1 "%0*d\n\n" B,
+	    (int)(sizeof(internal) - sizeof(F1 "\n\n")), 0);
+	open_known(&box, internal);
+	box_close(&box);
+	box_fill(&box, other);
+	box_open(&box);
+	assert_int_equal(maildrop_count(box.md), 2);
+	box_sends(&box, 2, SENT_B);
+	box_remove(&box);
+}
+
 /* Far before the end, where the tail rule does not look. */
 static void
 test_changed_before_tail(void **state)
@@ -459,6 +490,7 @@ main(void)
 	    cmocka_unit_test(test_mtime_set_back),
 	    cmocka_unit_test(test_same_tick),
 	    cmocka_unit_test(test_grown_and_changed),
+	    cmocka_unit_test(test_grown_behind_internal),
 	    cmocka_unit_test(test_changed_before_tail),
 	};
 
