@@ -119,13 +119,14 @@ $(out)/tools/%: tests/system/%.c
 	$(cc) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LIBS)
 
 # what bench measures with: tests/bench/NAME.c
-bench_tools = $(addprefix $(out)/bench/,mkmbox load loop)
+bench_tools = $(addprefix $(out)/bench/,mkmbox load loop loop_tls)
 
 $(out)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
 	$(cc) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -O3 $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(LIBS)
 
 $(out)/bench/load: $(addprefix tests/bench/,pop.c crowd.c sums.c)
+$(out)/bench/loop $(out)/bench/loop_tls: tests/bench/canned.c
 
 # the server's own code under callgrind (tests/guard.sh)
 $(out)/bench/guard: tests/bench/guard.c $(archives)

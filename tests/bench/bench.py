@@ -51,7 +51,8 @@ def say(text):
 
 def start_all(options, unable):
     """Servers that started; the loop first."""
-    servers = [Loop(BIN / "loop", mailbox(2000, 100 * MEGABYTE)), Poplar(certificate())]
+    servers = [Loop(BIN / "loop", mailbox(2000, 100 * MEGABYTE), certificate()),
+               Poplar(certificate())]
     reasons = {}
     if not options.alone:
         for peer in peers.PEERS:
@@ -106,11 +107,12 @@ def report(run, figures, reasons):
         print(f"not octet-exact: {name}: {count} of {total}")
     if not any(name.startswith("Poplar") for name in run.wrong):
         print("Poplar sent every message octet-exact")
-    for count in (2, 3):
-        rate = figures["loop"].get(f"loop_processes_{count}")
-        if rate is not None:
-            print(f"{count} processes a session that do nothing, with Poplar's libraries: "
-                  f"{rate / figures['loop']['loop_sessions']:.2f} of the loop's sessions")
+    for key, what in (("loop_processes", "nothing"), ("loop_tls", "nothing but TLS")):
+        for count in (2, 3):
+            rate = figures["loop"].get(f"{key}_{count}")
+            if rate is not None:
+                print(f"{count} processes a session that do {what}, with Poplar's libraries: "
+                      f"{rate / figures['loop']['loop_sessions']:.2f} of the loop's sessions")
     shares = ", ".join(f"{name} {share:.2f}" for name, share in run.cpu.items()
                        if name.startswith(("Poplar", "loop")))
     print(f"the client's share of one CPU: {shares}")

@@ -18,15 +18,8 @@
  *                          first message can cost without care for a crash
  * loop truncate FILE       cuts all off, and syncs
  */
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
 #include <err.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,11 +28,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK ((size_t)256 * 1024)
+#include "canned.h"
 
-struct canned {
-	const char *verb, *reply;
-};
+#define BLOCK ((size_t)256 * 1024)
 
 static double
 now_ms(void)
@@ -104,117 +95,35 @@ send_file(int client, const char *path)
 	close(fd);
 }
 
-static const struct canned replies[] = {
-    {"USER", "+OK\r\n"    },
-    {"PASS", "+OK\r\n"    },
-    {"STAT", "+OK 1 1\r\n"},
-    {"RETR", "+OK\r\n"    },
-    {"QUIT", "+OK\r\n"    },
-};
-
-/* Command lines are taken to come whole. Returns 0 after QUIT. */
-static int
+/* Command lines are taken to come whole. False after QUIT. */
+static bool
 answer(int client, const char *path)
 {
 	char line[512];
 	ssize_t n = read(client, line, sizeof(line));
+	const char *reply = n > 0 ? canned_reply(line, (size_t)n) : NULL;
 
-	if (n < 4)
-		return 0;
-	for (size_t i = 0; i < sizeof(replies) / sizeof(*replies); i++) {
-		if (memcmp(line, replies[i].verb, 4) != 0)
-			continue;
-		write_all(client, replies[i].reply, strlen(replies[i].reply));
-		if (memcmp(line, "RETR", 4) == 0)
-			send_file(client, path);
-	}
-	return memcmp(line, "QUIT", 4) != 0;
+	if (reply == NULL)
+		return false;
+	write_all(client, reply, strlen(reply));
+	if (canned_is(line, (size_t)n, "RETR"))
+		send_file(client, path);
+	return !canned_is(line, (size_t)n, "QUIT");
 }
 
 static void
 serve_client(int client, char **argv)
 {
-	const int on = 1;
-
-	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	write_all(client, "+OK\r\n", 5);
+	write_all(client, CANNED_GREETING, strlen(CANNED_GREETING));
 	while (answer(client, argv[0]))
 		;
-}
-
-/* Forks; the child runs on, the parent waits for its end. */
-static int
-in_a_child(void)
-{
-	pid_t pid = fork();
-
-	if (pid == -1)
-		err(1, "fork");
-	if (pid > 0 && waitpid(pid, NULL, 0) == -1)
-		err(1, "waiting");
-	return pid == 0;
 }
 
 static void
 serve_by_processes(int client, char **argv)
 {
-	signal(SIGCHLD, SIG_DFL);
-	for (long count = strtol(argv[0], NULL, 10); count > 2; count--) {
-		if (in_a_child())
-			return;
-	}
-	if (in_a_child())
+	if (by_processes(strtol(argv[0], NULL, 10)))
 		serve_client(client, argv + 1);
-}
-
-static int
-listen_on_loopback(uint16_t port)
-{
-	struct sockaddr_in sin = {
-	    .sin_family = AF_INET,
-	    .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(sin);
-	const int on = 1;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (fd == -1 || bind(fd, (const struct sockaddr *)&sin, len) == -1 ||
-	    listen(fd, 1024) == -1 ||
-	    getsockname(fd, (struct sockaddr *)&sin, &len) == -1)
-		err(1, "listening");
-	printf("%u\n", ntohs(sin.sin_port));
-	fflush(stdout);
-	return fd;
-}
-
-/* A child for each client, until standard input ends if that is asked for. */
-static void
-serve_all(int listener, int input, void (*child)(int client, char **argv),
-    char **argv)
-{
-	struct pollfd fds[2] = {
-	    {.fd = listener, .events = POLLIN},
-	    {.fd = input,    .events = POLLIN},
-	};
-	int client;
-
-	signal(SIGCHLD, SIG_IGN);
-	while (poll(fds, 2, -1) > 0 && fds[1].revents == 0) {
-		client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (client == -1)
-			continue;
-		switch (fork()) {
-		case -1:
-			err(1, "fork");
-		case 0:
-			child(client, argv);
-			_exit(0);
-		default:
-			close(client);
-		}
-	}
 }
 
 static int

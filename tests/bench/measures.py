@@ -70,21 +70,31 @@ def tls_sessions(run, server):
     return sessions(run, server, tls=True)
 
 
-def loop_sessions(run, loop):
-    """Also by two and three processes that do nothing else: what forking costs."""
-    def rates(server, key):
-        def once():
-            return {key: run.note(loop, key, crowd(server, run.clients, run.seconds))["rate"]}
-        return run.repeat(once)
+def loop_rate(run, loop, key, tls=False):
+    def once():
+        result = crowd(loop, run.clients, run.seconds, tls=tls)
+        return {key: run.note(loop, key, result)["rate"]}
+    return run.repeat(once)
 
-    figures = rates(loop, "loop_sessions")
+
+def by_processes(run, loop, key, tls=False):
+    """Two and three processes a session that do the least: what forking costs."""
+    figures = {}
     for count in (2, 3):
-        server = loop.by_processes(count)
+        server = loop.by_processes(count, tls=tls)
         try:
-            figures.update(rates(server, f"loop_processes_{count}"))
+            figures.update(loop_rate(run, server, f"{key}_{count}", tls=tls))
         finally:
             server.stop()
     return figures
+
+
+def loop_sessions(run, loop):
+    return {**loop_rate(run, loop, "loop_sessions"), **by_processes(run, loop, "loop_processes")}
+
+
+def loop_tls_sessions(run, loop):
+    return by_processes(run, loop, "loop_tls", tls=True)
 
 
 # logins
@@ -267,7 +277,7 @@ QUICK_FOR_PEERS = (sessions, memory, small_login, retr, delete_all)
 # in the order of the table; the loop beside the servers that it is compared with
 MEASURES = (
     (loop_sessions, sessions),
-    (None, tls_sessions),
+    (loop_tls_sessions, tls_sessions),
     (None, memory),
     (None, small_login),
     (loop_retr, retr),

@@ -3,6 +3,7 @@
 A server listens on loopback, knows the users bench0, bench1 ... with the
 password "secret", and takes mailboxes into their maildrops.
 """
+import copy
 import crypt
 import os
 import pathlib
@@ -131,19 +132,23 @@ class Loop(Server):
 
     name = "loop"
 
-    def __init__(self, tool, source, *, processes=1):
-        self.tool, self.source = tool, source
-        command, environment = [tool, "serve", source], None
-        if processes > 1:
-            command = [tool, "processes", str(processes), source]
-            environment = {**os.environ, "LD_PRELOAD": libraries()}
+    def __init__(self, tool, source, certificate):
+        self.tool, self.source, self.certificate = tool, source, certificate
+        self.start(tool, "serve", source)
+
+    def start(self, *command, environment=None):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, env=environment)
         self.port = int(self.process.stdout.readline())
 
-    def by_processes(self, count):
+    def by_processes(self, count, *, tls=False):
         """The same by so many processes a connection, with Poplar's libraries."""
-        return Loop(self.tool, self.source, processes=count)
+        command = [f"{self.tool}_tls", str(count), self.certificate] if tls else \
+                  [self.tool, "processes", str(count), self.source]
+        loop = copy.copy(self)
+        loop.start(*command, environment={**os.environ, "LD_PRELOAD": libraries()})
+        loop.tls_port = loop.port if tls else None
+        return loop
 
     def stop(self):
         self.process.stdin.close()
