@@ -117,6 +117,18 @@ report_refusal(const struct monitor *monitor, const char *reason,
 	    log_safe(user, sizeof(user), monitor->user));
 }
 
+void
+report_maildrop(const struct monitor *monitor, bool busy, const char *fault,
+    bool quiet)
+{
+	const char *path = monitor->opening.path;
+	char detail[512];
+
+	snprintf(detail, sizeof(detail), "%.200s%s%s", path,
+	    path[0] != '\0' ? ": " : "", fault);
+	report_refusal(monitor, busy ? "busy" : "maildrop", detail, quiet);
+}
+
 static double
 seconds(const struct monitor *monitor)
 {

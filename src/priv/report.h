@@ -4,6 +4,8 @@
 #ifndef POPLAR_PRIV_REPORT_H
 #define POPLAR_PRIV_REPORT_H
 
+#include <stdbool.h>
+
 #include "running.h"
 
 /* An enum md_error that a session sent, in words; never NULL. */
@@ -15,6 +17,10 @@ void report_login(const struct monitor *monitor, const struct ipc_opened *opened
 /* A refused login. quiet: at level debug, for what repeats too often. */
 void report_refusal(const struct monitor *monitor, const char *reason,
     const char *detail, bool quiet);
+
+/* The same where the credentials were right: what is wrong with which maildrop. */
+void report_maildrop(const struct monitor *monitor, bool busy, const char *fault,
+    bool quiet);
 
 /* The end of a session, in its own words. */
 void report_end(const struct monitor *monitor, const struct ipc_end *end);

@@ -144,8 +144,7 @@ refuse_maildrop(struct monitor *monitor, enum opening_result result)
 	    [OPENING_UNAVAILABLE] = IPC_RESULT_UNAVAILABLE,
 	};
 
-	report_refusal(monitor, result == OPENING_IN_USE ? "busy" : "maildrop",
-	    monitor->opening.fault,
+	report_maildrop(monitor, result == OPENING_IN_USE, monitor->opening.fault,
 	    result == OPENING_UNAVAILABLE && complained_lately(monitor));
 	set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
 	send_refusal(monitor, results[result]);
@@ -193,15 +192,18 @@ open_maildrop(struct monitor *monitor, const struct auth_verdict *verdict)
 	const struct config *config = monitor->setup->config;
 	const char *template = verdict->maildrop[0] != '\0' ? verdict->maildrop
 	                                                    : config->maildrop.path;
-	enum opening_result result = OPENING_UNSUITABLE;
+	enum opening_result result;
 	char path[PATH_MAX];
 
 	if (config_expand_path(template, verdict->name, verdict->home, path,
-	        sizeof(path)))
+	        sizeof(path))) {
 		result = open_patiently(monitor, verdict, path);
-	else
-		log_error("sid=%s maildrop.path cannot be expanded for this user",
-		    monitor->sid);
+	} else {
+		strlcpy(monitor->opening.path, template,
+		    sizeof(monitor->opening.path));
+		result = opening_fault(&monitor->opening, OPENING_UNSUITABLE,
+		    "this user's name or home does not fit into it");
+	}
 	if (result != OPENING_OK) {
 		refuse_maildrop(monitor, result);
 		return;
@@ -363,8 +365,7 @@ answer_opened(struct monitor *monitor, const union ipc_message *message)
 		return;
 	}
 	if (opened->error != MD_OK) {
-		report_refusal(monitor,
-		    opened->error == MD_BUSY ? "busy" : "maildrop",
+		report_maildrop(monitor, opened->error == MD_BUSY,
 		    report_error(opened->error), false);
 		monitor_let_go(monitor);
 		set_phase(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);

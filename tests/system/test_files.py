@@ -59,7 +59,7 @@ class Unsuitable(FilesCase):
         after = os.lstat(self.path)
         self.assertEqual((before.st_mode, before.st_ino, before.st_size),
                          (after.st_mode, after.st_ino, after.st_size))
-        self.server.wait_log("login=fail reason=maildrop ")
+        self.server.wait_log(f'login=fail reason=maildrop detail="{self.path}: it ')
 
     def test_E60_symlink(self):
         target = self.server.put(MAIL, "target")
@@ -386,13 +386,27 @@ class Folder(FilesCase):
             self.refused(server, code=None)
         said = [line for line in server.log().splitlines() if "reason=maildrop" in line]
         self.assertEqual(len(said), 1, said)
-        self.assertIn("No such file or directory", said[0])
+        self.assertIn(f'detail="{missing}/mrose: its folder: No such file or directory"', said[0])
         self.assertFalse(missing.exists())
         missing.mkdir()
         server.own(missing)
         shutil.copy(server.path(), missing / "mrose")
         server.give(missing / "mrose")
         self.serves(server, MAIL)
+
+    def test_path_that_a_user_does_not_fit(self):
+        server = self.daemon(MAIL)
+        server.options["maildrop.path"] = path = "%h/mbox"
+        server.write_conf()
+        server.reload()
+        server.wait_log("configuration read again")
+        self.refused(server)
+        server.wait_log(f'reason=maildrop detail="{path}: this user\'s name or home does not fit')
+
+    def test_what_is_wrong_with_the_content(self):
+        server = self.daemon(b"no mbox\n")
+        self.refused(server)
+        server.wait_log(f'reason=maildrop detail="{server.path()}: not an mbox"')
 
     def test_E67_holes_are_nul(self):
         server = self.daemon(MAIL)
