@@ -75,6 +75,7 @@ enum ipc_note {
 	IPC_NOTE_CLEARTEXT_AUTH, /* the same at AUTH; text is the mechanism */
 	IPC_NOTE_FOREIGN,        /* another protocol than POP3; text is its name */
 	IPC_NOTE_HANDSHAKE,      /* TLS did not come about; text is why, or empty */
+	IPC_NOTE_NO_PROXY,       /* no good PROXY header came; text is why */
 	IPC_NOTES
 };
 

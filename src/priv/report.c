@@ -205,6 +205,10 @@ report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
 		(text[0] != '\0' ? log_info : log_debug)(
 		    "sid=%s ip=%s proto=%s TLS handshake failed reason=%s",
 		    monitor->sid, monitor->address, proto_name(monitor), user);
+	else if (note == IPC_NOTE_NO_PROXY)
+		log_info("sid=%s ip=%s proto=%s no PROXY header, which "
+		         "listen.proxy_networks asks for reason=%s",
+		    monitor->sid, monitor->address, proto_name(monitor), user);
 	else if (note == IPC_NOTE_FOREIGN)
 		log_info("sid=%s ip=%s %s %s", monitor->sid, monitor->address, user,
 		    monitor->setup->tls_now ? "inside TLS"

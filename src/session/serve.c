@@ -50,27 +50,41 @@ finish(struct client *client)
 
 /*
  * A trusted proxy's header, octet for octet, so that what follows it is still
- * unread for TLS. Without a good one in time the connection ends.
+ * unread for TLS. NULL: there is one; else a word for the log, which is empty
+ * where the proxy just went away, as a look at its server's health does.
  */
-static bool
-take_proxy(struct client *client)
+static const char *
+read_proxy(struct channel *channel, struct proxy_header *header)
 {
 	const uint64_t deadline = clock_now() + PROXY_WAIT_MS;
-	struct channel *channel = &client->stream.channel;
-	struct proxy_header header = {.need = 1};
 	enum proxy_result result = PROXY_MORE;
+	enum channel_result got;
 	char octets[PROXY_MAX];
 	size_t length = 0, n;
 
 	while (result == PROXY_MORE) {
-		if (channel_read(channel, octets + length, header.need, deadline,
-		        &n) != CHANNEL_DONE)
-			return false;
+		got = channel_read(channel, octets + length, header->need, deadline,
+		    &n);
+		if (got != CHANNEL_DONE)
+			return got == CHANNEL_LATE ? "timeout" : "";
 		length += n;
-		result = proxy_parse(octets, length, &header);
+		result = proxy_parse(octets, length, header);
 	}
-	if (result == PROXY_BAD)
+	return result == PROXY_DONE ? NULL : "bad";
+}
+
+/* Without a good header in time the connection ends. */
+static bool
+take_proxy(struct client *client)
+{
+	struct proxy_header header = {.need = 1};
+	const char *fault = read_proxy(&client->stream.channel, &header);
+
+	if (fault != NULL) {
+		if (fault[0] != '\0')
+			link_note(&client->link, IPC_NOTE_NO_PROXY, fault);
 		return false;
+	}
 	if (header.known)
 		client->local = network_is_loopback(header.address);
 	if (link_proxy(&client->link, header.known ? header.address : NULL))

@@ -187,11 +187,21 @@ class Proxy(Case):
 
     def test_mandatory_where_configured(self):
         server = self.proxied()
-        for octets in (b"USER mrose\r\n", b"PROXY TCP4 192.0.2.300 1.2.3.4 1 2\r\n",
-                       v2(1, 0x11, b"short"), b"\x16\x03\x01"):
+        wrong = (b"USER mrose\r\n", b"PROXY TCP4 192.0.2.300 1.2.3.4 1 2\r\n",
+                 v2(1, 0x11, b"short"), b"\x16\x03\x01")
+        for count, octets in enumerate(wrong, 1):
             with self.subTest(octets=octets), Client(server.port, greet=False) as client:
                 client.send(octets)
                 client.expect_closed()
+                server.wait_log("ip=127.0.0.1 proto=pop3 no PROXY header.* reason=bad$", count=count)
+
+    def test_health_checks_are_no_news(self):
+        server = self.proxied()
+        for octets in (b"", b"PROXY TCP4"):
+            with Client(server.port, greet=False) as client:
+                client.send(octets)
+        self.after(server, b"PROXY TCP4 192.0.2.7 127.0.0.1 4096 110\r\n").quit()
+        self.assertNotIn("PROXY", server.log())
 
     def test_three_seconds(self):
         server = self.proxied()
@@ -200,6 +210,7 @@ class Proxy(Case):
             began = time.monotonic()
             client.expect_closed()
             self.assertTrue(2.5 < time.monotonic() - began < 6)
+        server.wait_log("no PROXY header.* reason=timeout$")
 
     def test_refused_elsewhere(self):
         server = self.daemon(listen__proxy_networks="192.0.2.0/24")
