@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -194,29 +193,16 @@ accept_some(struct listener *listener, int fd, bool tls)
 	}
 }
 
-static void
-start_recoveries(struct listener *listener)
+static _Noreturn void
+become_recovery(const char *state_name, void *ctx)
 {
+	struct listener *listener = ctx;
 	struct monitor_setup setup;
-	char *state_name;
-	pid_t *place;
 
-	while (
-	    !listener->stopping &&
-	    (state_name = recoveries_next(&listener->recoveries, &place)) != NULL) {
-		*place = fork_alone();
-		if (*place == 0) {
-			leave_listener(listener);
-			describe_monitor(listener, &setup);
-			strlcpy(setup.address, "recovery", sizeof(setup.address));
-			_exit(monitor_recover(&setup, state_name));
-		}
-		if (*place == -1) {
-			log_error("cannot start a recovery: %s", strerror(errno));
-			*place = 0;
-		}
-		free(state_name);
-	}
+	leave_listener(listener);
+	describe_monitor(listener, &setup);
+	strlcpy(setup.address, "recovery", sizeof(setup.address));
+	_exit(monitor_recover(&setup, state_name));
 }
 
 static void
@@ -346,7 +332,8 @@ step(struct listener *listener)
 		if (fds[0].revents != 0)
 			take_signals(listener);
 	}
-	start_recoveries(listener);
+	if (!listener->stopping)
+		recoveries_start(&listener->recoveries, become_recovery, listener);
 	if (clock_now() >= listener->next_tick)
 		tick(listener);
 }

@@ -3,8 +3,6 @@
  * script that runs before the mail system delivers. Runs as root.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -15,24 +13,10 @@
 #include "server.h"
 #include "service.h"
 
-/* Fills the free places. */
-static void
-start_some(struct recoveries *recoveries, const struct monitor_setup *setup)
+static _Noreturn void
+become_recovery(const char *state_name, void *ctx)
 {
-	char *state_name;
-	pid_t *place;
-
-	while ((state_name = recoveries_next(recoveries, &place)) != NULL) {
-		*place = fork();
-		if (*place == 0)
-			_exit(monitor_recover(setup, state_name));
-		if (*place == -1) {
-			log_error("cannot start a recovery: %s", strerror(errno));
-			recoveries->failed++;
-			*place = 0;
-		}
-		free(state_name);
-	}
+	_exit(monitor_recover(ctx, state_name));
 }
 
 int
@@ -55,7 +39,7 @@ recover_run(const struct config *config, const struct sandbox *sandbox)
 	recoveries_add_all(&recoveries, config);
 	all = recoveries.waiting;
 	for (;;) {
-		start_some(&recoveries, &setup);
+		recoveries_start(&recoveries, become_recovery, &setup);
 		pid = wait(&status);
 		if (pid == -1 && errno != EINTR)
 			break;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "fork.h"
 #include "log.h"
 #include "opening.h"
 
@@ -55,24 +56,39 @@ recoveries_add_all(struct recoveries *recoveries, const struct config *config)
 		log_info("%zu maildrops to recover", recoveries->waiting);
 }
 
-char *
-recoveries_next(struct recoveries *recoveries, pid_t **placep)
+/* A place for a process id; NULL: all are taken. */
+static pid_t *
+free_place(struct recoveries *recoveries)
 {
-	struct recovery *recovery = STAILQ_FIRST(&recoveries->queue);
-	char *name;
-
-	*placep = NULL;
 	for (size_t i = 0; i < RECOVERIES_AT_ONCE; i++) {
 		if (recoveries->running[i] == 0)
-			*placep = &recoveries->running[i];
+			return &recoveries->running[i];
 	}
-	if (recovery == NULL || *placep == NULL)
-		return NULL;
-	STAILQ_REMOVE_HEAD(&recoveries->queue, link);
-	recoveries->waiting--;
-	name = recovery->state_name;
-	free(recovery);
-	return name;
+	return NULL;
+}
+
+void
+recoveries_start(struct recoveries *recoveries,
+    void (*become)(const char *state_name, void *ctx), void *ctx)
+{
+	struct recovery *next;
+	pid_t *place;
+
+	while ((next = STAILQ_FIRST(&recoveries->queue)) != NULL &&
+	       (place = free_place(recoveries)) != NULL) {
+		STAILQ_REMOVE_HEAD(&recoveries->queue, link);
+		recoveries->waiting--;
+		*place = fork_alone();
+		if (*place == 0)
+			become(next->state_name, ctx);
+		if (*place == -1) {
+			log_error("cannot start a recovery: %s", strerror(errno));
+			recoveries->failed++;
+			*place = 0;
+		}
+		free(next->state_name);
+		free(next);
+	}
 }
 
 bool

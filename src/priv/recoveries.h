@@ -35,10 +35,11 @@ void recoveries_add(struct recoveries *recoveries, const char *state_name);
 void recoveries_add_all(struct recoveries *recoveries, const struct config *config);
 
 /*
- * Takes the next from the queue if fewer than two run. Returns its name, the
- * caller's to free, and the place for its process id; NULL: nothing to start.
+ * Forks for as many from the queue as may run; each child calls a function,
+ * which does not return. One that cannot be forked for is logged and failed.
  */
-char *recoveries_next(struct recoveries *recoveries, pid_t **placep);
+void recoveries_start(struct recoveries *recoveries,
+    void (*become)(const char *state_name, void *ctx), void *ctx);
 
 /* Whether the process was a recovery; it is counted. */
 bool recoveries_reaped(struct recoveries *recoveries, pid_t pid, int status);

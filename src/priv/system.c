@@ -28,8 +28,9 @@ copy(const struct passwd *found, int error, struct system_account *account)
 	return SYSTEM_FOUND;
 }
 
-enum system_lookup
-system_by_name(const char *name, struct system_account *account)
+/* By name, or where that is NULL by uid. */
+static enum system_lookup
+look_up(const char *name, uid_t uid, struct system_account *account)
 {
 	struct passwd entry, *found = NULL;
 	char *buf = malloc(ENTRY_MAX);
@@ -37,7 +38,9 @@ system_by_name(const char *name, struct system_account *account)
 	int error;
 
 	if (buf != NULL) {
-		error = getpwnam_r(name, &entry, buf, ENTRY_MAX, &found);
+		error = name != NULL
+		            ? getpwnam_r(name, &entry, buf, ENTRY_MAX, &found)
+		            : getpwuid_r(uid, &entry, buf, ENTRY_MAX, &found);
 		lookup = copy(found, error, account);
 	}
 	free(buf);
@@ -45,19 +48,15 @@ system_by_name(const char *name, struct system_account *account)
 }
 
 enum system_lookup
+system_by_name(const char *name, struct system_account *account)
+{
+	return look_up(name, 0, account);
+}
+
+enum system_lookup
 system_by_uid(uid_t uid, struct system_account *account)
 {
-	struct passwd entry, *found = NULL;
-	char *buf = malloc(ENTRY_MAX);
-	enum system_lookup lookup = SYSTEM_FAILED;
-	int error;
-
-	if (buf != NULL) {
-		error = getpwuid_r(uid, &entry, buf, ENTRY_MAX, &found);
-		lookup = copy(found, error, account);
-	}
-	free(buf);
-	return lookup;
+	return look_up(NULL, uid, account);
 }
 
 bool
