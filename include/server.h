@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct config;
 struct sandbox;
@@ -38,13 +39,15 @@ void inetd_refuse(bool tls);
  */
 int recover_run(const struct config *config, const struct sandbox *sandbox);
 
+/* Whom sessions become, with root. 0, or -1 with the reason logged. */
+int server_user(const struct config *config, uid_t *uidp, gid_t *gidp);
+
 /* The path of the empty folder that sessions have as their root. */
 void server_root(const struct config *config, char *dst, size_t size);
 
 /*
  * What -t looks at beyond the syntax: users, folders, addresses, certificates,
- * PAM's service. Returns the number of errors, each written to standard error or
- * logged.
+ * PAM's service. Returns the number of errors, each logged.
  */
 int server_check(const struct config *config);
 

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,21 +202,10 @@ early_log(const struct config *config, const struct arguments *arguments)
 static int
 find_user(const struct config *config, struct sandbox *sandbox)
 {
-	const struct passwd *pw;
-
 	sandbox->drop_user = geteuid() == 0;
-	if (!sandbox->drop_user)
-		return 0;
-	pw = getpwnam(config->server.user);
-	if (pw == NULL || pw->pw_uid == 0) {
-		log_error("server.user: %s \"%s\"; create one without privilege "
-		          "(adduser --system --group poplar) or name another",
-		    pw == NULL ? "no user" : "uid 0 for", config->server.user);
-		return -1;
-	}
-	sandbox->uid = pw->pw_uid;
-	sandbox->gid = pw->pw_gid;
-	return 0;
+	return sandbox->drop_user
+	           ? server_user(config, &sandbox->uid, &sandbox->gid)
+	           : 0;
 }
 
 static int

@@ -4,71 +4,22 @@
  */
 #include "server.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <pwd.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth.h"
 #include "certificates.h"
 #include "config.h"
-#include "log.h"
+#include "service.h"
 #include "sockets.h"
 
+/* Sessions change their user with root alone. */
 static int
 check_user(const struct config *config)
 {
-	const struct passwd *pw;
+	uid_t uid;
+	gid_t gid;
 
-	if (geteuid() != 0)
-		return 0;
-	pw = getpwnam(config->server.user);
-	if (pw != NULL && pw->pw_uid != 0)
-		return 0;
-	fprintf(stderr,
-	    "server.user: %s \"%s\"; create one without privilege "
-	    "(adduser --system --group poplar)\n",
-	    pw == NULL ? "no user" : "uid 0 for", config->server.user);
-	return 1;
-}
-
-/* Whether the folder can be made, which the start does. */
-static bool
-can_make(const char *path)
-{
-	char *copy = strdup(path);
-	const bool can = copy != NULL && faccessat(AT_FDCWD, dirname(copy),
-	                                     W_OK | X_OK, AT_EACCESS) == 0;
-
-	free(copy);
-	return can;
-}
-
-static int
-check_folder(const char *key, const char *path)
-{
-	struct stat st;
-
-	if (lstat(path, &st) == -1) {
-		if (errno == ENOENT && can_make(path))
-			return 0;
-		fprintf(stderr, "%s: %s: %s\n", key, path, strerror(errno));
-		return 1;
-	}
-	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
-		return 0;
-	fprintf(stderr,
-	    "%s: %s must be a folder of uid %u that nobody else can write "
-	    "to\n",
-	    key, path, (unsigned)geteuid());
-	return 1;
+	return geteuid() == 0 && server_user(config, &uid, &gid) == -1;
 }
 
 /* Reads them as a start would; each fault is logged. */
@@ -88,8 +39,7 @@ server_check(const struct config *config)
 	int errors = 0;
 
 	errors += check_user(config);
-	errors += check_folder("server.state_dir", config->server.state_dir);
-	errors += check_folder("server.run_dir", config->server.run_dir);
+	errors += service_check_folders(config);
 	errors += sockets_check(config);
 	errors += (int)users_verify(config->auth.users_file);
 	errors += check_certificates(config);

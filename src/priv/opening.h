@@ -118,7 +118,7 @@ int journal_set_aside(struct opening *opening);
 /*
  * Makes server.state_dir if it is absent (not its parents) and checks that it
  * is a folder of the caller's that nobody else can write. 0, or -1 with the
- * reason and what to do in why. For the start of a daemon and for -t.
+ * reason and what to do in why.
  */
 int state_prepare(const struct config *config, char *why, size_t size);
 

@@ -1,13 +1,16 @@
 /*
- * The daemon's relations: folders, pid file, detaching, sd_notify(3) and
+ * The daemon's relations: its sessions' user, folders, pid file, detaching, sd_notify(3) and
  * sd_listen_fds(3) by their documented protocol. Runs as root.
  */
 #include "service.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <libutil.h>
 #include <limits.h>
+#include <pwd.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +26,7 @@
 #include "log.h"
 #include "opening.h"
 #include "server.h"
+#include "state_files.h"
 #include "text.h"
 
 #define LISTEN_FDS_MAX 16
@@ -33,24 +37,43 @@ server_root(const struct config *config, char *dst, size_t size)
 	snprintf(dst, size, "%s/empty", config->server.run_dir);
 }
 
+int
+server_user(const struct config *config, uid_t *uidp, gid_t *gidp)
+{
+	const struct passwd *pw = getpwnam(config->server.user);
+
+	if (pw == NULL || pw->pw_uid == 0) {
+		log_error("server.user: %s \"%s\"; create one without privilege "
+		          "(adduser --system --group poplar) or name another",
+		    pw == NULL ? "no user" : "uid 0 for", config->server.user);
+		return -1;
+	}
+	*uidp = pw->pw_uid;
+	*gidp = pw->pw_gid;
+	return 0;
+}
+
 /* A folder that is ours and that nobody else can write to. */
 static int
-make_folder(const char *path, const char *key)
+check_folder(const char *path, const char *key)
 {
 	struct stat st;
 
-	if (mkdir(path, 0755) == -1 && errno != EEXIST) {
-		log_error("%s: cannot make %s: %s", key, path, strerror(errno));
-		return -1;
-	}
-	if (lstat(path, &st) == -1 || !S_ISDIR(st.st_mode) ||
-	    st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-		log_error("%s: %s must be a folder of uid %u that nobody else can "
-		          "write to",
-		    key, path, (unsigned)geteuid());
-		return -1;
-	}
-	return 0;
+	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+	    st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+		return 0;
+	log_error("%s: %s must be a folder of uid %u that nobody else can write to",
+	    key, path, (unsigned)geteuid());
+	return -1;
+}
+
+static int
+make_folder(const char *path, const char *key)
+{
+	if (mkdir(path, 0755) == 0 || errno == EEXIST)
+		return check_folder(path, key);
+	log_error("%s: cannot make %s: %s", key, path, strerror(errno));
+	return -1;
 }
 
 int
@@ -66,6 +89,41 @@ service_folders(const struct config *config)
 		return 0;
 	log_error("%s", why);
 	return -1;
+}
+
+/* Whether a start would make the folder. */
+static bool
+can_make(const char *path)
+{
+	char *copy = strdup(path);
+	struct stat st;
+	const bool can = copy != NULL && lstat(path, &st) == -1 &&
+	                 errno == ENOENT &&
+	                 faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK,
+	                     AT_EACCESS) == 0;
+
+	free(copy);
+	return can;
+}
+
+int
+service_check_folders(const struct config *config)
+{
+	const char *run_dir = config->server.run_dir;
+	char why[256];
+	int fd, faults = 0;
+
+	if (!can_make(run_dir) && check_folder(run_dir, "server.run_dir") == -1)
+		faults++;
+	if (can_make(config->server.state_dir))
+		return faults;
+	fd = state_dir_open(config, why, sizeof(why));
+	if (fd != -1) {
+		close(fd);
+		return faults;
+	}
+	log_error("%s", why);
+	return faults + 1;
 }
 
 struct pidfh *

@@ -1,6 +1,7 @@
 /*
  * What the world around a daemon expects of it: a pid file, readiness, the
- * sockets that systemd opened, detaching, its folders.
+ * sockets that systemd opened, detaching, its folders. server_root() and
+ * server_user() of server.h are beside it.
  */
 #ifndef POPLAR_PRIV_SERVICE_H
 #define POPLAR_PRIV_SERVICE_H
@@ -15,6 +16,9 @@
  * or -1 with the reason logged.
  */
 int service_folders(const struct config *config);
+
+/* What that would say, changing nothing. Returns the number of faults, each logged. */
+int service_check_folders(const struct config *config);
 
 struct pidfh;
 

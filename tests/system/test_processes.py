@@ -364,12 +364,28 @@ class Start(ProcessCase):
             self.assertNotEqual(code, 0)
             self.assertIn(str(server.state_dir), text)
 
-    def test_106_same_verdict(self):
+    def test_106_state_folder_elsewhere(self):
+        """A link to it will do for a start, and so for -t; a link to nothing for neither."""
+        server = self.daemon(MAIL)
+        server.stop()
+        elsewhere = server.state_dir.with_name("elsewhere")
+        server.state_dir.rename(elsewhere)
+        server.state_dir.symlink_to(elsewhere)
+        self.assertEqual(self.run_to_end(server, "-t")[0], 0)
+        server.start()
+        self.assert_service(server)
+        server.stop()
+        elsewhere.rename(elsewhere.with_name("gone"))
+        for argument in ("-F", "-t"):
+            code, text = self.run_to_end(server, argument)
+            self.assertNotEqual(code, 0)
+            self.assertIn(str(server.state_dir), text)
+
+    def assert_refused(self, privileged, *options):
         """What keeps a daemon from starting keeps -t from saying that all is good."""
-        server = harness.Daemon(start=False)
+        server = harness.Daemon(start=False, privileged=privileged)
         self.addCleanup(server.remove)
-        for option in ("listen.pop3=", "listen.pop3s=127.0.0.1:995",
-                       "listen.pop3=poplar.invalid:1110", "server.state_dir=/proc/none/x"):
+        for option in options:
             with self.subTest(option):
                 server.arguments = ["-o", option]
                 key = option.partition("=")[0]
@@ -377,6 +393,15 @@ class Start(ProcessCase):
                 for code, text in said:
                     self.assertNotEqual(code, 0)
                     self.assertRegex(text, f"{key}|{option.partition('=')[2].partition(':')[0]}")
+
+    def test_106_same_verdict(self):
+        self.assert_refused(False, "listen.pop3=", "listen.pop3s=127.0.0.1:995",
+                            "listen.pop3=poplar.invalid:1110", "server.state_dir=/proc/none/x",
+                            "server.run_dir=/proc/none/x")
+
+    @needs_root
+    def test_106_same_verdict_of_root(self):
+        self.assert_refused(True, "server.user=root", "server.user=nosuch")
 
     def test_108_sockets_of_systemd(self):
         """They come blocking, as systemd leaves them, and are all served."""
