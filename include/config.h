@@ -102,6 +102,10 @@ int config_load(const char *path, bool required,
     const struct config_overrides *overrides, FILE *errors,
     struct config **configp);
 
+/* The same, with each error logged. */
+int config_load_logged(const char *path, bool required,
+    const struct config_overrides *overrides, struct config **configp);
+
 /* NULL is allowed. */
 void config_free(struct config *config);
 

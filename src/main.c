@@ -277,18 +277,6 @@ run(struct config *config, struct arguments *arguments)
 	return code;
 }
 
-static void
-tell_log(char *faults)
-{
-	const char *line;
-
-	log_open(LOG_TO_SYSLOG, LOG_INFO_LEVEL);
-	while ((line = strsep(&faults, "\n")) != NULL) {
-		if (*line != '\0')
-			log_error("%s", line);
-	}
-}
-
 /*
  * Reads the configuration. Faults go to standard error, or to the log where
  * that is the client, who hears only that something is wrong.
@@ -296,23 +284,16 @@ tell_log(char *faults)
 static int
 load(const struct arguments *arguments, struct config **configp)
 {
-	const bool to_log = arguments->inetd && client_on_stderr();
-	char *faults = NULL;
-	size_t size;
-	FILE *errors = to_log ? open_memstream(&faults, &size) : stderr;
+	const struct server_options *server = &arguments->server;
 	int count;
 
-	if (errors == NULL)
-		err(EX_OSERR, "memory");
-	count = config_load(arguments->server.config_path,
-	    arguments->server.config_required, &arguments->overrides, errors,
-	    configp);
-	if (to_log) {
-		(void)fclose(errors);
-		if (count != 0)
-			tell_log(faults);
-		free(faults);
-	}
+	if (arguments->inetd && client_on_stderr()) {
+		log_open(LOG_TO_SYSLOG, LOG_INFO_LEVEL);
+		count = config_load_logged(server->config_path,
+		    server->config_required, server->overrides, configp);
+	} else
+		count = config_load(server->config_path, server->config_required,
+		    server->overrides, stderr, configp);
 	if (count != 0 && arguments->inetd && !arguments->check)
 		inetd_refuse(arguments->tls);
 	return count;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "config_row.h"
+#include "log.h"
 
 #define LINE_LIMIT 4096
 
@@ -431,6 +432,32 @@ config_load(const char *path, bool required,
 	else
 		*configp = load.config;
 	return load.count;
+}
+
+int
+config_load_logged(const char *path, bool required,
+    const struct config_overrides *overrides, struct config **configp)
+{
+	char *faults = NULL, *rest;
+	const char *line;
+	size_t size;
+	FILE *errors = open_memstream(&faults, &size);
+	int count;
+
+	*configp = NULL;
+	if (errors == NULL) {
+		log_error("%s: %s", path, strerror(errno));
+		return 1;
+	}
+	count = config_load(path, required, overrides, errors, configp);
+	(void)fclose(errors);
+	rest = faults;
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (*line != '\0')
+			log_error("%s", line);
+	}
+	free(faults);
+	return count;
 }
 
 void

@@ -4,9 +4,6 @@
  */
 #include "serving.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 
 #include "auth.h"
@@ -41,35 +38,6 @@ serving_start(struct serving *serving, struct config *config)
 	return EX_OK;
 }
 
-static void
-log_lines(const char *lines)
-{
-	while (*lines != '\0') {
-		size_t length = strcspn(lines, "\n");
-
-		log_error("%.*s", (int)length, lines);
-		lines += length + (lines[length] == '\n');
-	}
-}
-
-static struct config *
-read_config(const struct server_options *options)
-{
-	struct config *config = NULL;
-	char *errors = NULL;
-	size_t size;
-	FILE *stream = open_memstream(&errors, &size);
-
-	if (stream == NULL)
-		return NULL;
-	(void)config_load(options->config_path, options->config_required,
-	    options->overrides, stream, &config);
-	fclose(stream);
-	log_lines(errors);
-	free(errors);
-	return config;
-}
-
 /* Certificates, then sockets: what fails first costs nothing. */
 static bool
 prepare(const struct serving *old, struct serving *fresh)
@@ -89,9 +57,11 @@ prepare(const struct serving *old, struct serving *fresh)
 void
 serving_reload(struct serving *serving, const struct server_options *options)
 {
-	struct serving fresh = {.config = read_config(options)};
+	struct serving fresh = {.config = NULL};
 
-	if (fresh.config == NULL || !prepare(serving, &fresh)) {
+	if (config_load_logged(options->config_path, options->config_required,
+	        options->overrides, &fresh.config) != 0 ||
+	    !prepare(serving, &fresh)) {
 		log_error("reload refused; the old configuration stays");
 		config_free(fresh.config);
 		return;
