@@ -127,11 +127,11 @@ bool users_offer_scram(const char *path);
 bool auth_users_alone(const struct config *config);
 
 /*
- * Reads the whole users file and logs each fault with its line, for -t and at
- * start: at a login only the line of the name that asked is spoken of. Returns
- * the number of faults; an absent file has none.
+ * Reads the whole users file and logs each fault with its line, and with a
+ * warning how many users have a uid that cannot log in. Returns the number of
+ * faults; an absent file has none.
  */
-unsigned users_verify(const char *path);
+unsigned users_verify(const struct config *config);
 
 /* Whether PAM has a service of this name; without, PAM would take "other". */
 bool pam_service_present(const char *service);

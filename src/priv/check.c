@@ -41,7 +41,7 @@ server_check(const struct config *config)
 	errors += check_user(config);
 	errors += service_check_folders(config);
 	errors += sockets_check(config);
-	errors += (int)users_verify(config->auth.users_file);
+	errors += (int)users_verify(config);
 	errors += check_certificates(config);
 	pam_verify(config);
 	return errors;

@@ -77,7 +77,7 @@ watch_users(struct listener *listener)
 	listener->users_seen = st;
 	listener->apop = users_offer_apop(path);
 	listener->scram = users_offer_scram(path);
-	(void)users_verify(path);
+	(void)users_verify(listener->serving.config);
 }
 
 /* In a child: what only the listener may hold. */

@@ -1,7 +1,7 @@
 /*
  * The back end `users`: names and credentials of the users file. Runs as root
- * in the auth child; users_offer_apop(), users_offer_scram() and users_verify(),
- * which are about all users, before any client is known.
+ * in the auth child; users_offer_apop() and users_offer_scram(), which are about
+ * all users, before any client is known.
  *
  * The file is always read to its end and one comparison is always made, with
  * a pretended hash where the name has none to compare with, so that the time
@@ -274,37 +274,4 @@ users_offer_scram(const char *path)
 
 	return users_scan(path, visit_scram, &users, &reason) == USERS_READ &&
 	       users.some && !users.others;
-}
-
-struct verification {
-	const char *path;
-	unsigned faults;
-};
-
-static bool
-visit_verify(struct users_line *line, void *ctx)
-{
-	struct verification *verification = ctx;
-	struct users_entry entry;
-	const char *fault = users_parse(line, &entry);
-
-	if (fault != NULL) {
-		log_fault(verification->path, line->number, fault);
-		verification->faults++;
-	}
-	return true;
-}
-
-unsigned
-users_verify(const char *path)
-{
-	struct verification verification = {path, 0};
-	const char *reason;
-
-	if (users_scan(path, visit_verify, &verification, &reason) ==
-	    USERS_REFUSED) {
-		log_error("%s: %s", path, reason);
-		verification.faults++;
-	}
-	return verification.faults;
 }

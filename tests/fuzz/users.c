@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "log.h"
+#include "priv/auth.h"
 #include "priv/users_file.h"
 #include "text.h"
 
@@ -90,13 +92,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd = memfd_create("users", MFD_CLOEXEC);
 	const char *reason;
 	char path[64];
+	const struct config config = {.auth = {.users_file = path}};
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
 	require(fd != -1 && write(fd, data, size) == (ssize_t)size);
 	require(fchmod(fd, 0600) == 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	require(users_scan(path, visit, &watch, &reason) == USERS_READ);
-	require(users_verify(path) == watch.faults);
+	/* a name that occurs twice is a fault of its own */
+	require(users_verify(&config) >= watch.faults);
 	require(users_offer_apop(path) == (watch.apop > 0));
 	close(fd);
 	return 0;

@@ -446,6 +446,27 @@ class Check(TestCase):
         self.assertIn(self.users, said)
         self.assertNotIn("tanstaaf", said)
 
+    def test_users_who_cannot_log_in(self):
+        config = self.config(f"[server]\nuser = daemon\nstate_dir = {self.place}/state\n"
+                             f"run_dir = {self.place}/run\n[auth]\nbackends = users\n"
+                             f"users_file = {self.users}\n[listen]\npop3 = 127.0.0.1:1110\n")
+        lines = [b"user%d:!:5000:5000:::\n" % n for n in range(12)]
+        self.put(b"".join(lines))
+        self.assertEqual(self.ctl("check", "-c", config), "configuration is good\n")
+        self.put(b"".join([*lines, b"# twice\n", lines[1], lines[1], lines[10]]))
+        said = self.ctl("check", "-c", config, code=CONFIG)
+        for line, before in ((14, 2), (15, 14), (16, 11)):
+            self.assertIn(f"{self.users}:{line}: the name of line {before} again", said)
+        self.assertEqual(said.count(" again"), 3, said)
+        if os.geteuid() != 0:
+            return
+        self.put(b"a:!:0:0:::\nb:*:999:5000:::\nc:{PLAIN}x:999:5000:::\nd:{PLAIN}x:0:0:::\n"
+                 b"e:{PLAIN}x:1000:5000:::\n")
+        said = self.ctl("check", "-c", config)
+        self.assertIn(f"{self.users}: 2 users cannot log in: their uid is root's or below "
+                      "auth.first_uid (1000); the first is in line 3", said)
+        self.assertIn("configuration is good", said)
+
     def test_file_that_others_can_write(self):
         for mode in (0o620, 0o602, 0o666):
             self.assertEqual(self.wrong("", mode=mode), [

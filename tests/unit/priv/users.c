@@ -127,6 +127,16 @@ ask_apop(const char *name, const char *digest)
 	return ask_full(IPC_MECH_APOP, name, digest, &verdict);
 }
 
+static unsigned
+verify(void)
+{
+	const struct config config = {
+	    .auth = {.users_file = path, .first_uid = 1000},
+	};
+
+	return users_verify(&config);
+}
+
 /* What a login says when this text is the credential. */
 static enum auth_result
 with_credential(const char *credential, const char *secret)
@@ -449,7 +459,7 @@ test_hostile_lines_deny_their_user_only(void **state)
 		users(text);
 		assert_int_equal(ask("alice", "x"), AUTH_LOCKED);
 		assert_int_equal(ask("bob", "x"), AUTH_OK);
-		assert_int_equal(users_verify(path), 1);
+		assert_int_equal(verify(), 1);
 	}
 }
 
@@ -465,7 +475,7 @@ test_nul_in_a_line(void **state)
 	assert_int_equal(ask("alice", "x"), AUTH_LOCKED);
 	assert_int_equal(ask("carol", "x"), AUTH_UNKNOWN);
 	assert_int_equal(ask("bob", "x"), AUTH_OK);
-	assert_int_equal(users_verify(path), 2);
+	assert_int_equal(verify(), 2);
 }
 
 static void
@@ -475,6 +485,13 @@ test_duplicates(void **state)
 	users("alice:{PLAIN}x:1234:1234:::\nalice:{PLAIN}y:1234:1234:::\n");
 	assert_int_equal(ask("alice", "x"), AUTH_LOCKED);
 	assert_int_equal(ask("alice", "y"), AUTH_LOCKED);
+	assert_int_equal(verify(), 1);
+	users("alice:!:1234:1234:::\nalice-b:!:1234:1234:::\nb:!:1234:1234:::\n"
+	      "alice2:!:1234:1234:::\nAlice:!:1234:1234:::\nalic:!:1234:1234:::\n");
+	assert_int_equal(verify(), 0);
+	users("b:!:::::\nalice:!:::::\nalice-b:!:::::\nb:!:::::\nalice:!:::::\nb:!:"
+	      "::::\n");
+	assert_int_equal(verify(), 3);
 }
 
 /* Lines of every length around the buffer's, before and as the user's own. */
@@ -499,7 +516,7 @@ test_long_lines(void **state)
 		assert_int_equal(ask("bob", "x"), AUTH_OK);
 		assert_int_equal(ask("alice", "x"),
 		    len < 16382 ? AUTH_OK : AUTH_LOCKED);
-		assert_int_equal(users_verify(path), len < 16382 ? 0 : 1);
+		assert_int_equal(verify(), len < 16382 ? 0 : 1);
 	}
 }
 
@@ -515,7 +532,7 @@ test_modes_and_owner(void **state)
 		write_file(text, sizeof(text) - 1, refused[i]);
 		assert_int_equal(ask("alice", "x"), AUTH_TROUBLE);
 		assert_int_equal(ask("nobody", "x"), AUTH_TROUBLE);
-		assert_int_equal(users_verify(path), 1);
+		assert_int_equal(verify(), 1);
 	}
 	write_file(text, sizeof(text) - 1, 0640);
 	assert_int_equal(ask("alice", "x"), AUTH_OK);
