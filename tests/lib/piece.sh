@@ -17,14 +17,22 @@ case $piece in
 *.py | *.sh) ASAN_OPTIONS=detect_leaks=0 && export ASAN_OPTIONS ;;
 esac
 
+# timeout(1) makes a process group of its own, which no terminal's signal reaches
+trap 'kill "$job" && wait "$job"; exit 1' HUP INT TERM
+run() {
+	timeout "$limit" "$@" >"$tap" 2>&1 </dev/null &
+	job=$!
+	wait "$job"
+	status=$?
+}
+
 case $piece in
-*.py) timeout "$limit" /usr/bin/python3 "$piece" ;;
-*.sh) timeout "$limit" sh "$piece" "$out" ;;
-*/fuzz/*) timeout "$limit" sh tests/lib/replay.sh "$out" "$piece" ;;
+*.py) run /usr/bin/python3 "$piece" ;;
+*.sh) run sh "$piece" "$out" ;;
+*/fuzz/*) run sh tests/lib/replay.sh "$out" "$piece" ;;
 # cmocka calls a skipped test "not ok N # SKIP name"
-*) CMOCKA_MESSAGE_OUTPUT=tap timeout "$limit" "$piece" ;;
-esac >"$tap" 2>&1 </dev/null
-status=$?
+*) CMOCKA_MESSAGE_OUTPUT=tap && export CMOCKA_MESSAGE_OUTPUT && run "$piece" ;;
+esac
 sed -i 's/^not \(ok [0-9]* # SKIP \)/\1/' "$tap"
 
 # A piece that fell silent did not pass: its plan and its exit status must

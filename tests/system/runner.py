@@ -1,6 +1,9 @@
 """Runs the tests of a file and prints one TAP line for each: "ok", "not ok",
 or "ok ... # SKIP reason", then the plan. A failed test's output stands before
 its line, each line begun with "# ".
+
+A test that runs out of time, or is interrupted, fails and is cleaned up after
+like any other; after an interruption no further test is begun.
 """
 import os
 import signal
@@ -11,6 +14,12 @@ import unittest
 # No test may run longer than this many seconds, unless it says so itself
 # with an attribute `seconds`.
 TEST_SECONDS = 120
+
+INTERRUPTIONS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
+class Ended(BaseException):
+    """The test must end now: nothing that expects errors may catch it."""
 
 
 class TapResult(unittest.TestResult):
@@ -57,6 +66,8 @@ class TapResult(unittest.TestResult):
 
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
+        if err is not None and isinstance(err[1], Ended):
+            raise err[1]  # or the next subtest would begin
         if err is not None:
             self.faults.append(subtest.id() + "\n" + self._exc_info_to_string(err, test))
 
@@ -72,7 +83,19 @@ class TapResult(unittest.TestResult):
 
 
 def out_of_time(number, frame):
-    raise TimeoutError("the test ran out of time")
+    raise Ended("the test ran out of time")
+
+
+def heed_signals(result):
+    def interrupted(number, frame):
+        for other in (*INTERRUPTIONS, signal.SIGALRM):  # let it clean up in peace
+            signal.signal(other, signal.SIG_IGN)
+        result.stop()
+        raise Ended(f"interrupted by {signal.Signals(number).name}")
+
+    signal.signal(signal.SIGALRM, out_of_time)
+    for number in INTERRUPTIONS:
+        signal.signal(number, interrupted)
 
 
 def pick(suite, words):
@@ -86,10 +109,10 @@ def pick(suite, words):
 
 def main():
     """Runs the calling file's tests; arguments pick by parts of names."""
-    signal.signal(signal.SIGALRM, out_of_time)
     sys.stdout.reconfigure(errors="backslashreplace")
     loaded = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
     result = TapResult()
+    heed_signals(result)
     unittest.TestSuite(pick(loaded, sys.argv[1:])).run(result)
     print(f"1..{result.number}", flush=True)
     sys.exit(0 if result.wasSuccessful() else 1)
