@@ -7,7 +7,9 @@
  *   deliver command PATH PREFIX COUNT PAUSE COMMAND...
  *
  * The second gives each message to a command's standard input, again until it
- * exits with 0. PAUSE is the longest pause between two messages, in ms. A
+ * exits with 0. PAUSE is the longest pause between two messages, in ms, and
+ * none comes while the mailbox is longer than FULL: it shall not outgrow what
+ * sessions and readers delete, however long the storm. A
  * message is written in pieces with pauses between: whoever reads or writes
  * without heeding the locks tears it.
  */
@@ -17,6 +19,7 @@
 #include "locking.h"
 
 #define BODY_MAX 200000
+#define FULL (2 << 20)
 #define FROM_LINE "From storm@example.org Thu Nov 24 18:22:48 1994\n"
 
 struct message {
@@ -47,6 +50,14 @@ random_length(void)
 	if (random() % 200 == 0)
 		limit = BODY_MAX;
 	return (size_t)random() % limit;
+}
+
+static bool
+is_full(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size > FULL;
 }
 
 static void
@@ -172,6 +183,8 @@ main(int argc, char **argv)
 	if (!command)
 		locking_start(&locking, argv[2], argv[1]);
 	for (long i = 0; i < count && !locking_stopped; i++) {
+		while (is_full(argv[2]) && !locking_stopped)
+			usleep(10000);
 		make(&message, argv[3], i);
 		deliver(command ? NULL : &locking, argv + 6, &message);
 		printf("%s %s\n", message.id, message.sum);

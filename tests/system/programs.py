@@ -75,8 +75,8 @@ def lacking():
     return missing if EXIM.exists() else [*missing, str(EXIM)]
 
 
-# Ids that end in 7 are left to mutt, in 8 to s-nail.
-RESERVED = "[78]"
+# The last digit of the ids that are left to a reader.
+RESERVED = {"mutt": "7", "s-nail": "8"}
 
 
 class Programs:
@@ -134,6 +134,7 @@ class Programs:
 
     def read(self, name):
         """Again and again, until all is over."""
+        self.storm.reserved += (RESERVED[name],)
         path = self.storm.path
         commands = {
             "mutt": ["timeout", "20", "script", "-qec",
@@ -164,8 +165,8 @@ class Programs:
         # mutt keeps no copy, so of its share only what is left can be told
         ledger = self.storm.ledger
         if ledger.counts["mutt"]:
-            self._took("mutt", {name for name in ledger.delivered if name.endswith("7")
-                                and name not in ledger.deleted} - there)
+            share = {name for name in ledger.delivered if name.endswith(RESERVED["mutt"])}
+            self._took("mutt", share - set(ledger.deleted) - there)
 
     def _took(self, name, names):
         self.storm.ledger.note_deleted(names)

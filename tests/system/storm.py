@@ -119,9 +119,9 @@ class Storm:
     one of the ledger's methods. reserved: ids that end so are left to others.
     """
 
-    def __init__(self, server, user="mrose", reserved="(?!)"):
+    def __init__(self, server, user="mrose"):
         self.server, self.user = server, user
-        self.reserved = re.compile(reserved + "$")
+        self.reserved = ()
         self.path = server.path(user)
         self.ledger = Ledger()
         self.tools = pathlib.Path(tempfile.mkdtemp(prefix="poplar-storm-", dir=server.dir))
@@ -188,7 +188,15 @@ class Storm:
     def blow(self, seconds=None, patience=30):
         """Until all is delivered, or for so many seconds. The watchdog: where
         nothing is delivered and nothing deleted for `patience` s, it ends."""
-        begin = moved = time.monotonic()
+        begin = time.monotonic()
+        try:
+            self._watch(begin, seconds, patience)
+        finally:
+            self._calm_down()
+        return time.monotonic() - begin
+
+    def _watch(self, begin, seconds, patience):
+        moved = told = begin
         before = None
         while any(p.poll() is None for p in self.deliverers):
             time.sleep(0.2)
@@ -196,11 +204,17 @@ class Storm:
             state = (len(self.ledger.delivered), len(self.ledger.deleted))
             if state != before:
                 before, moved = state, now
+            if now - told >= 60:
+                told = now
+                print(f"#   {(now - begin) / 60:.0f} min: {state[0]} messages delivered, "
+                      f"{state[1]} deleted", flush=True)
             if seconds is not None and now - begin > seconds:
-                break
+                return
             if now - moved > patience:
                 self.ledger.fault(f"nothing moved for {patience} s\n{self.locks()}")
-                break
+                return
+
+    def _calm_down(self):
         self.end(self.deliverers)
         self.end(self.others)
         self.calm.set()
@@ -208,7 +222,6 @@ class Storm:
             thread.join(60)
             if thread.is_alive():
                 self.ledger.fault(f"a thread does not end\n{self.locks()}")
-        return time.monotonic() - begin
 
     def end(self, processes):
         for process in processes:
@@ -310,7 +323,7 @@ class Session:
         return names
 
     def _choose(self, names):
-        numbers = sorted(n for n in names if not self.storm.reserved.search(names[n]))
+        numbers = sorted(n for n in names if not names[n].endswith(self.storm.reserved))
         if not numbers:
             return []
         ways = (numbers, numbers, numbers[:1], numbers[-1:], numbers[1:],
