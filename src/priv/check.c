@@ -4,11 +4,16 @@
  */
 #include "server.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth.h"
 #include "certificates.h"
 #include "config.h"
+#include "log.h"
 #include "service.h"
 #include "sockets.h"
 
@@ -33,6 +38,29 @@ check_certificates(const struct config *config)
 	return failed;
 }
 
+/*
+ * The folder that all maildrops of maildrop.path have above them. It need not
+ * be there yet: a user may have a place of his own, and a mount may come later.
+ */
+static void
+look_for_maildrops(const struct config *config)
+{
+	const char *path = config->maildrop.path;
+	char *folder = strndup(path, strcspn(path, "%"));
+	char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
+	struct stat st;
+
+	if (slash != NULL && slash != folder) {
+		*slash = '\0';
+		if (stat(folder, &st) == -1)
+			log_warning("maildrop.path: %s: %s", folder,
+			    strerror(errno));
+		else if (!S_ISDIR(st.st_mode))
+			log_warning("maildrop.path: %s is no folder", folder);
+	}
+	free(folder);
+}
+
 int
 server_check(const struct config *config)
 {
@@ -44,5 +72,6 @@ server_check(const struct config *config)
 	errors += (int)users_verify(config);
 	errors += check_certificates(config);
 	pam_verify(config);
+	look_for_maildrops(config);
 	return errors;
 }

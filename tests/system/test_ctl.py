@@ -437,19 +437,36 @@ class Check(TestCase):
     def test_good(self):
         for name in ("state", "run"):
             os.mkdir(os.path.join(self.place, name), 0o700)
-        config = self.config(f"[server]\nuser = daemon\nstate_dir = {self.place}/state\n"
-                             f"run_dir = {self.place}/run\n[auth]\nbackends = users\n"
-                             f"users_file = {self.users}\n[listen]\npop3 = 127.0.0.1:1110\n")
+        config = self.good()
         self.assertEqual(self.ctl("check", "-c", config), "configuration is good\n")
         self.put(b"a:{PLAIN}tanstaaf:1:1:::\n", 0o644)
         said = self.ctl("check", "-c", config, code=CONFIG)
         self.assertIn(self.users, said)
         self.assertNotIn("tanstaaf", said)
 
+    def good(self):
+        return self.config(f"[server]\nuser = daemon\nstate_dir = {self.place}/state\n"
+                           f"run_dir = {self.place}/run\n[auth]\nbackends = users\n"
+                           f"users_file = {self.users}\n[listen]\npop3 = 127.0.0.1:1110\n")
+
+    def test_no_folder_for_maildrops(self):
+        config = self.good()
+        with open(os.path.join(self.place, "file"), "w", encoding="ascii"):
+            pass
+        for folder, says in ((self.place, None), ("/", None), ("%h", None),
+                             (f"{self.place}/file", "is no folder"),
+                             (f"{self.place}/none", ": No such file"),
+                             (f"{self.place}/none/%d", ": No such file")):
+            said = self.ctl("check", "-c", config, "-o", f"maildrop.path={folder}/%n")
+            self.assertIn("configuration is good\n", said)
+            if says is None:
+                self.assertNotIn("warning", said)
+            else:
+                self.assertIn(f"warning: maildrop.path: {folder.removesuffix('/%d')}", said)
+                self.assertIn(says, said)
+
     def test_users_who_cannot_log_in(self):
-        config = self.config(f"[server]\nuser = daemon\nstate_dir = {self.place}/state\n"
-                             f"run_dir = {self.place}/run\n[auth]\nbackends = users\n"
-                             f"users_file = {self.users}\n[listen]\npop3 = 127.0.0.1:1110\n")
+        config = self.good()
         lines = [b"user%d:!:5000:5000:::\n" % n for n in range(12)]
         self.put(b"".join(lines))
         self.assertEqual(self.ctl("check", "-c", config), "configuration is good\n")
