@@ -188,6 +188,15 @@ take_ids(const struct request *request, struct users_entry *entry, struct ids *i
 	return EX_OK;
 }
 
+/* What stood in an old line; options hold numbers by now. */
+static bool
+id_stands(const char *text)
+{
+	uint64_t number;
+
+	return text[0] == '\0' || text_number(text, UINT32_MAX - 1, &number);
+}
+
 /* An old line may leave its ids to the system's accounts; a new one says them. */
 static int
 fill_ids(const struct request *request, struct users_entry *entry, struct ids *ids)
@@ -204,6 +213,12 @@ fill_ids(const struct request *request, struct users_entry *entry, struct ids *i
 	}
 	if (entry->len == 0 && entry->fields[USERS_GID][0] == '\0')
 		take_group(entry, ids);
+	if (!id_stands(entry->fields[USERS_UID]) ||
+	    !id_stands(entry->fields[USERS_GID])) {
+		warnx("uid or gid in %s's line is no number; give both, -u and -g",
+		    request->name);
+		return EX_DATAERR;
+	}
 	if (strcmp(entry->fields[USERS_UID], "0") == 0) {
 		warnx("uid 0 can never log in; give another");
 		return EX_DATAERR;

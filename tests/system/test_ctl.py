@@ -209,6 +209,16 @@ class Refusals(TestCase):
         self.put(self.before)
         self.assertIn(f"{self.users}:1: ", self.refused("-s", "mrose"))
 
+    def test_line_whose_ids_are_no_numbers(self):
+        for ids in (b"x:5000", b"5000:x", b"5000:-1", b"0x1:5000"):
+            self.before = b"alice:!:" + ids + b":::\n"
+            self.put(self.before)
+            said = self.refused("-s", "alice")
+            self.assertIn("uid or gid in alice's line is no number; give both", said)
+        self.passwd("-s", "-u", "5000", "-g", "5001", "alice", given=b"tanstaaf")
+        self.assertIn(b":5000:5001:", self.read())
+        self.before = self.read()
+
     def test_no_terminal(self):
         said = subprocess.run([POPLARCTL, "passwd", "-f", self.users, "mrose"],
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60,
