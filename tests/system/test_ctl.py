@@ -216,8 +216,7 @@ class Refusals(TestCase):
             said = self.refused("-s", "alice")
             self.assertIn("uid or gid in alice's line is no number; give both", said)
         self.passwd("-s", "-u", "5000", "-g", "5001", "alice", given=b"tanstaaf")
-        self.assertIn(b":5000:5001:", self.read())
-        self.before = self.read()
+        self.assertIn(b":5000:5001:", self.octets())
 
     def test_no_terminal(self):
         said = subprocess.run([POPLARCTL, "passwd", "-f", self.users, "mrose"],
