@@ -26,8 +26,8 @@ enum config_target { TARGET_AUTO, TARGET_SYSLOG, TARGET_STDERR };
 struct config {
 	struct {
 		char *pop3;           /* blank-separated addresses */
-		char *proxy_networks; /* blank-separated networks */
 		char *pop3s;          /* the same, TLS from the first octet */
+		char *proxy_networks; /* blank-separated networks */
 	} listen;
 	struct {
 		char *user;
@@ -69,7 +69,7 @@ struct config {
 		uint64_t max_per_address;
 		unsigned utf8;           /* 0 off, 1 on */
 		uint64_t login_delay_ms; /* 0: none */
-		char *expire;            /* "NEVER", or days */
+		char *expire;            /* "never", or days */
 	} session;
 	struct {
 		unsigned target; /* enum config_target */

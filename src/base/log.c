@@ -1,8 +1,8 @@
 /*
  * Log lines to standard error or, as non-blocking datagrams, to syslog. Used
  * by everything that may speak: never by src/mbox, nor by a session once it
- * is in the sandbox (its monitor speaks for it). The log's own state is the
- * program's only mutable global.
+ * is in the sandbox (its monitor speaks for it). The log's own state and the
+ * room for the process's title (title.c) are the program's only mutable globals.
  */
 #include "log.h"
 

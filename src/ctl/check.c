@@ -3,12 +3,11 @@
  * gives the verdict of `poplard -t` by the same two calls. Runs with the
  * privilege of its caller.
  */
+#include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-#include <err.h>
 
 #include "config.h"
 #include "ctl.h"

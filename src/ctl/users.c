@@ -233,8 +233,7 @@ out:
 	return result;
 }
 
-/* Owner and mode as they were. The mode comes last: a change of owner may clear
- * bits. */
+/* Owner and mode as they were; a change of owner may clear bits of the mode. */
 static int
 copy_rights(const struct users *users, int fd)
 {

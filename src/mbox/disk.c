@@ -1,6 +1,5 @@
 /*
- * The system calls of src/mbox: see disk.h. Runs inside the session. Loops
- * over short counts and EINTR are here and nowhere else.
+ * The system calls of src/mbox: see disk.h. Runs inside the session.
  */
 #include "disk.h"
 

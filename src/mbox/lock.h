@@ -19,9 +19,9 @@ struct lock {
 };
 
 /*
- * Takes both, waiting up to wait_ms; MD_OK at once if they are held. MD_BUSY,
- * MD_REFUSED, MD_CHANGED (the path names another file), MD_STOPPED, MD_IO:
- * then none is held.
+ * Takes both, waiting up to wait_ms; those that are held already are made sure
+ * of. MD_BUSY, MD_REFUSED, MD_CHANGED (the path names another file), MD_STOPPED,
+ * MD_IO: then none is held.
  */
 enum md_error lock_take(struct lock *lock);
 

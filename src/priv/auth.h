@@ -139,7 +139,9 @@ bool pam_service_present(const char *service);
 /* Warns where pam is a back end without its service, for -t and at start. */
 void pam_verify(const struct config *config);
 
-/* RFC 1725 section 7: whether digest is the MD5 of stamp and secret. Constant time.
+/*
+ * Whether digest is the MD5 of stamp and secret (RFC 1725 section 7). Takes as
+ * long for any two digests.
  */
 bool apop_matches(const char *stamp, const char *secret, const char *digest);
 

@@ -63,8 +63,7 @@ write_all(int fd, const char *buf, size_t len)
 	return 0;
 }
 
-/* Takes "key=value\n" off *textp. The value, of 1 to size - 1 octets, goes to dst.
- */
+/* Takes "key=value\n" off *textp; the value, of 1 to size - 1 octets, into dst. */
 static bool
 take_line(const char **textp, const char *key, char *dst, size_t size)
 {

@@ -46,9 +46,17 @@ enum verdict command_run(struct client *client, char *line, size_t length);
 /* Handlers of AUTHORIZATION, in authorization.c. */
 enum verdict run_user(struct client *client, const struct args *args);
 enum verdict run_pass(struct client *client, const struct args *args);
-enum verdict run_stls(struct client *client, const struct args *args);
-enum verdict run_utf8(struct client *client, const struct args *args);
 enum verdict run_apop(struct client *client, const struct args *args);
+enum verdict run_stls(struct client *client, const struct args *args);
+
+/* Whether a password may come over this connection (auth.cleartext). */
+bool cleartext_allowed(const struct client *client);
+
+/* Whether STLS would be obeyed: there is a certificate, and no TLS yet. */
+bool stls_allowed(const struct client *client);
+
+/* session.login_delay in seconds, as clients are told it: rounded up. */
+unsigned login_delay_seconds(const struct client *client);
 
 /* In mechanisms.c. */
 enum verdict run_auth(struct client *client, const struct args *args);
@@ -99,14 +107,11 @@ const char *fault_text(enum md_error error);
 /* Handlers of more than one state, in common.c. */
 enum verdict run_quit(struct client *client, const struct args *args);
 enum verdict run_capa(struct client *client, const struct args *args);
-enum verdict run_lang(struct client *client, const struct args *args);
 enum verdict run_rpop(struct client *client, const struct args *args);
 
-/* Whether a password may come over this connection (auth.cleartext). */
-bool cleartext_allowed(const struct client *client);
-
-/* session.login_delay in seconds, as clients are told it: rounded up. */
-unsigned login_delay_seconds(const struct client *client);
+/* Handlers of RFC 6856, in international.c. */
+enum verdict run_lang(struct client *client, const struct args *args);
+enum verdict run_utf8(struct client *client, const struct args *args);
 
 /* Whether UTF8 is offered (session.utf8). */
 bool utf8_offered(const struct client *client);
@@ -116,8 +121,5 @@ bool utf8_offered(const struct client *client);
  * error of the maildrop is returned.
  */
 enum md_error utf8_permits(struct client *client, uint32_t message, bool *permitsp);
-
-/* Whether STLS would be obeyed: there is a certificate, and no TLS yet. */
-bool stls_allowed(const struct client *client);
 
 #endif

@@ -41,7 +41,7 @@ static const struct {
     {0x32,    216}, /* Unix, datagram */
 };
 
-/* How much of two texts is equal, at most length octets. */
+/* Whether octets and a text are the same as far as both go. */
 static bool
 begins(const char *octets, size_t length, const char *text, size_t text_length)
 {

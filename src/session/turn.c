@@ -8,8 +8,8 @@
 #include "command.h"
 #include "sasl.h"
 
-/* Lines over the limit that a client may send (faults: it closes at the third). */
-#define LONG_LINES_MAX 3
+/* The line over the limit at which a session ends. */
+#define LONG_LINES_END 3
 
 static enum verdict
 foreign(struct client *client)
@@ -24,7 +24,7 @@ too_long(struct client *client)
 {
 	enum verdict verdict = sasl_refuse(client, "line too long");
 
-	if (++client->long_lines < LONG_LINES_MAX)
+	if (++client->long_lines < LONG_LINES_END)
 		return verdict;
 	return client_end(client, IPC_END_ERROR, CLOSE);
 }
