@@ -120,6 +120,8 @@ hash_body(struct hash *hash, const char *src, size_t len)
 {
 	size_t tail;
 
+	if (len == 0)
+		return;
 	if (len == 1 && src[0] == '\n' && is_half(hash)) {
 		hash->line_end[hash->line_end_len++] = '\n';
 		return;

@@ -1,0 +1,89 @@
+/*
+ * The hashes of a message: the same for any split of its octets, empty pieces
+ * among them, and with or without the last line end.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mbox/hash.h"
+
+#define HEADER "Subject: x\r\nTo: y\n"
+
+struct hashes {
+	unsigned char header[HASH_SIZE], body[HASH_SIZE];
+};
+
+/* Fed in three pieces, cut at two places, and an empty one behind each. */
+static struct hashes
+hash_pieces(const char *header, const char *body, size_t first, size_t second)
+{
+	const size_t cuts[] = {0, first, first, second, second, strlen(body),
+	    strlen(body)};
+	struct hash *hash = hash_new();
+	struct hashes hashes;
+
+	assert_non_null(hash);
+	hash_start(hash);
+	hash_header(hash, header, strlen(header));
+	hash_header(hash, header, 0);
+	for (size_t i = 1; i < sizeof(cuts) / sizeof(cuts[0]); i++)
+		hash_body(hash, body + cuts[i - 1], cuts[i] - cuts[i - 1]);
+	hash_finish(hash, hashes.header, hashes.body);
+	hash_free(hash);
+	return hashes;
+}
+
+static void
+test_splits(void **state)
+{
+	static const char *const bodies[] = {"one\r\ntwo\r\n", "\r\n\r\n",
+	    "a\r\r\nb\r", "\n\n\n", "x", "\r"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		const struct hashes whole = hash_pieces(HEADER, bodies[i], 0, 0);
+
+		for (size_t first = 0; first <= strlen(bodies[i]); first++) {
+			for (size_t second = first; second <= strlen(bodies[i]);
+			     second++) {
+				const struct hashes cut = hash_pieces(HEADER,
+				    bodies[i], first, second);
+
+				assert_memory_equal(&cut, &whole, sizeof(cut));
+			}
+		}
+	}
+}
+
+static void
+test_last_line_end(void **state)
+{
+	const struct hashes unended = hash_pieces(HEADER, "one\ntwo", 0, 0),
+	                    lf = hash_pieces(HEADER, "one\ntwo\n", 0, 0),
+	                    crlf = hash_pieces(HEADER, "one\ntwo\r\n", 0, 0),
+	                    more = hash_pieces(HEADER, "one\ntwo\n\n", 0, 0),
+	                    cut = hash_pieces("Subject: x\r\nTo: y", "one\ntwo", 0,
+	                        0);
+
+	(void)state;
+	assert_memory_equal(&lf, &unended, sizeof(lf));
+	assert_memory_equal(&crlf, &unended, sizeof(crlf));
+	assert_memory_equal(&cut, &unended, sizeof(cut));
+	assert_memory_not_equal(more.body, unended.body, HASH_SIZE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_splits),
+	    cmocka_unit_test(test_last_line_end),
+	};
+
+	return cmocka_run_group_tests_name("hash", tests, NULL, NULL);
+}
