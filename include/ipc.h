@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "network.h"
+
 #define IPC_NAME_MAX 256   /* name of 255 octets, terminated */
 #define IPC_SECRET_MAX 512 /* a password or a digest, terminated */
 #define IPC_HOLDER_MAX 128
@@ -96,8 +98,8 @@ struct ipc_plain {
 
 /* The client's address as a trusted proxy told it. */
 struct ipc_proxy {
-	uint32_t type, known;      /* not known: the proxy speaks for itself */
-	unsigned char address[16]; /* network.h */
+	uint32_t type, known; /* not known: the proxy speaks for itself */
+	unsigned char address[NETWORK_OCTETS];
 };
 
 struct ipc_login {

@@ -161,9 +161,12 @@ void maildrop_set_last(struct maildrop *md, uint32_t number);
 enum md_error maildrop_read(struct maildrop *md, uint32_t number,
     uint64_t body_lines);
 
+/* The least room for the next octets of a message. */
+#define MD_PIECE_MIN 4096
+
 /*
  * The next octets of it in wire form (CRLF, byte-stuffed, without the final
- * "." line). size is at least 4096. *lengthp is set to the octets put into
+ * "." line). size is at least MD_PIECE_MIN. *lengthp is set to the octets put into
  * buf; 0 at the end of the message. MD_CHANGED or MD_IO: the message must not
  * be completed, the caller closes the connection before the final dot.
  */

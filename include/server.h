@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* Sockets that systemd may pass, from descriptor SERVER_INHERITED on. */
+#define SERVER_INHERITED 3
+#define SERVER_INHERITED_MAX 16
+
 struct config;
 struct sandbox;
 struct config_overrides;

@@ -109,7 +109,7 @@ static void
 sane_descriptors(void)
 {
 	const char *passed = getenv("LISTEN_FDS");
-	int fd, first = 3;
+	int fd, first = SERVER_INHERITED;
 
 	do {
 		fd = open("/dev/null", O_RDWR);
@@ -118,7 +118,7 @@ sane_descriptors(void)
 	} while (fd <= STDERR_FILENO);
 	close(fd);
 	if (passed != NULL)
-		first += (int)strtonum(passed, 0, 16, NULL);
+		first += (int)strtonum(passed, 0, SERVER_INHERITED_MAX, NULL);
 	closefrom(first);
 }
 

@@ -29,8 +29,6 @@
 #include "state_files.h"
 #include "text.h"
 
-#define LISTEN_FDS_MAX 16
-
 void
 server_root(const struct config *config, char *dst, size_t size)
 {
@@ -244,17 +242,17 @@ service_inherited(void)
 	if (pid == NULL || fds == NULL || !text_number(pid, INT32_MAX, &value) ||
 	    (pid_t)value != getpid())
 		return 0;
-	if (!text_number(fds, LISTEN_FDS_MAX, &value)) {
+	if (!text_number(fds, SERVER_INHERITED_MAX, &value)) {
 		log_error("LISTEN_FDS is not a number up to %d; ignored",
-		    LISTEN_FDS_MAX);
+		    SERVER_INHERITED_MAX);
 		return 0;
 	}
 	count = (int)value;
-	for (int i = 0; i < count; i++) {
-		if (!adopt(3 + i)) {
+	for (int fd = SERVER_INHERITED; fd < SERVER_INHERITED + count; fd++) {
+		if (!adopt(fd)) {
 			log_error("LISTEN_FDS: descriptor %d does not listen; all "
 			          "ignored",
-			    3 + i);
+			    fd);
 			return 0;
 		}
 	}

@@ -38,7 +38,7 @@ void service_ready(int descriptor);
 /* "RELOADING=1", "STOPPING=1" and the like to NOTIFY_SOCKET, if there is one. */
 void service_notify(const char *state);
 
-/* Sockets passed by LISTEN_FDS (sd_listen_fds(3)): their number; they begin at 3. */
+/* Sockets passed by LISTEN_FDS (sd_listen_fds(3)): their number. */
 int service_inherited(void);
 
 #endif

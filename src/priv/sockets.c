@@ -15,6 +15,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "server.h"
 
 #define BACKLOG 1024
 #define POP3S_PORT 995
@@ -233,8 +234,8 @@ void
 sockets_adopt(int count, struct sockets *sockets)
 {
 	sockets->count = 0;
-	for (int i = 0; i < count; i++)
-		(void)keep_socket(sockets, 3 + i, is_tls_port(3 + i));
+	for (int fd = SERVER_INHERITED; fd < SERVER_INHERITED + count; fd++)
+		(void)keep_socket(sockets, fd, is_tls_port(fd));
 }
 
 void

@@ -36,8 +36,8 @@ bool sockets_wanted(const struct config *config);
 int sockets_check(const struct config *config);
 
 /*
- * Takes over sockets that systemd passed, descriptors 3 to 3 + count - 1. Those
- * on port 995 are TLS.
+ * Takes over sockets that systemd passed, so many from SERVER_INHERITED on.
+ * Those on port 995 are TLS.
  */
 void sockets_adopt(int count, struct sockets *sockets);
 

@@ -68,7 +68,7 @@ table_used(const struct table *table)
 }
 
 size_t
-table_from(const struct table *table, const unsigned char source[16])
+table_from(const struct table *table, const unsigned char source[NETWORK_OCTETS])
 {
 	size_t from = 0;
 

@@ -11,18 +11,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "ipc.h"
-#include "session.h"
+#include "network.h"
 #include "state_files.h"
 
 enum row_phase { ROW_AUTHORIZATION = 1, ROW_LOGIN, ROW_TRANSACTION };
 
 struct row {
 	/* written by the listener */
-	pid_t pid;                /* of the monitor; 0: free */
-	uint64_t accepted;        /* clock_now_us() */
-	unsigned char source[16]; /* an IPv6 address, its /64, or a mapped IPv4 */
-	bool exempt;              /* loopback, a proxy: not counted by address */
+	pid_t pid;                            /* of the monitor; 0: free */
+	uint64_t accepted;                    /* clock_now_us() */
+	unsigned char source[NETWORK_OCTETS]; /* as peer_source() tells it */
+	bool exempt;     /* loopback, a proxy: not counted by address */
 	uint64_t kicked; /* clock_now() when it was told to go; 0: was not */
 	/* written by the monitor */
 	_Atomic uint32_t phase;       /* enum row_phase */
@@ -51,7 +50,8 @@ struct row *table_find(struct table *table, pid_t pid);
 
 /* Rows in use and not told to go; those among them with a source. */
 size_t table_used(const struct table *table);
-size_t table_from(const struct table *table, const unsigned char source[16]);
+size_t table_from(const struct table *table,
+    const unsigned char source[NETWORK_OCTETS]);
 
 /* The oldest row before login that was not told to go; NULL: none. */
 struct row *table_oldest_waiting(struct table *table);

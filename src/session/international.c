@@ -6,9 +6,6 @@
 
 #include "command.h"
 
-/* At least this much room for one piece of a message: maildrop.h. */
-#define PIECE_MIN 4096
-
 /* RFC 6856 section 3: without an argument the languages are listed. */
 enum verdict
 run_lang(struct client *client, const struct args *args)
@@ -68,7 +65,7 @@ utf8_permits(struct client *client, uint32_t message, bool *permitsp)
 	if (error != MD_OK)
 		return error;
 	do {
-		piece = stream_room(&client->stream, PIECE_MIN, &room);
+		piece = stream_room(&client->stream, MD_PIECE_MIN, &room);
 		error = maildrop_next(client->maildrop, piece, room, &length);
 		if (error != MD_OK)
 			return error;

@@ -7,9 +7,6 @@
 #include "command.h"
 #include "wire.h"
 
-/* At least this much room for one piece of a message: maildrop.h. */
-#define PIECE_MIN 4096
-
 /* "n value" lines are written by hand: LIST of a large maildrop is a hot path. */
 #define NUMBER_MAX 20
 #define LINE_ROOM (NUMBER_MAX + MD_UID_MAX + 8)
@@ -164,7 +161,7 @@ send_message(struct client *client)
 	char *piece;
 
 	do {
-		piece = stream_room(&client->stream, PIECE_MIN, &room);
+		piece = stream_room(&client->stream, MD_PIECE_MIN, &room);
 		if (client->stream.fault > STREAM_CLOSED)
 			return GO_ON;
 		error = maildrop_next(client->maildrop, piece, room, &length);
