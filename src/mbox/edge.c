@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <xxhash.h>
+#include "xxh.h"
 
 #define BLOCK 4096
 #define SECTOR 512

@@ -35,7 +35,7 @@
 #define SETTLE_NS 20000000
 #define WAIT_MAX_NS 100000000
 
-/* Bits of header.trusted. */
+/* Bits of header.flags. */
 #define TRUSTED 1U
 #define SEALED 2U
 #define ANNOUNCED 4U
@@ -45,7 +45,7 @@ static const char magic[8] = "poplar\x1aI";
 /* No padding: the checksum covers all of it. */
 struct header {
 	char magic[8];
-	uint32_t version, trusted;
+	uint32_t version, flags;
 	uint32_t count, gone_count;
 	uint32_t last, unsure;
 	uint64_t device, inode, size;
@@ -216,9 +216,9 @@ unpack(const struct header *header, struct index_facts *facts)
 	facts->last = header->last;
 	facts->unsure = header->unsure;
 	facts->unnumbered = (uint32_t)header->unnumbered;
-	facts->trusted = (header->trusted & TRUSTED) != 0;
-	facts->sealed = (header->trusted & SEALED) != 0;
-	facts->announced = (header->trusted & ANNOUNCED) != 0;
+	facts->trusted = (header->flags & TRUSTED) != 0;
+	facts->sealed = (header->flags & SEALED) != 0;
+	facts->announced = (header->flags & ANNOUNCED) != 0;
 }
 
 /*
@@ -228,7 +228,7 @@ unpack(const struct header *header, struct index_facts *facts)
 static uint32_t
 first_of_last(const struct header *header)
 {
-	if (header->gone_count > 0 || (header->trusted & ANNOUNCED) != 0 ||
+	if (header->gone_count > 0 || (header->flags & ANNOUNCED) != 0 ||
 	    header->count < INDEX_LAST)
 		return 0;
 	return (header->count - INDEX_LAST) / PART * PART;
@@ -348,9 +348,9 @@ pack(const struct index_facts *facts, struct header *header)
 {
 	memcpy(header->magic, magic, sizeof(magic));
 	header->version = INDEX_VERSION;
-	header->trusted = (facts->trusted ? TRUSTED : 0) |
-	                  (facts->sealed ? SEALED : 0) |
-	                  (facts->announced ? ANNOUNCED : 0);
+	header->flags = (facts->trusted ? TRUSTED : 0) |
+	                (facts->sealed ? SEALED : 0) |
+	                (facts->announced ? ANNOUNCED : 0);
 	header->last = facts->last;
 	header->unsure = facts->unsure;
 	header->unnumbered = facts->unnumbered;
@@ -480,7 +480,7 @@ index_save(int fd, const struct table *table, const struct index_facts *facts,
 			return;
 	}
 	/* of copies, the old one tells which is which */
-	old.trusted = 0;
+	old.flags = 0;
 	if (old.at == 0 || put_header(fd, &old) == -1 || trim(fd, &old) == -1)
 		disk_truncate(fd, 0);
 }

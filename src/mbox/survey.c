@@ -120,14 +120,14 @@ note_tail(struct maildrop *md, uint32_t known, uint32_t from)
 		return MD_CHANGED;
 	if (all && numbered < from)
 		from = numbered;
-	if (md->facts.announced)
+	if (md->facts.announced) {
+		call_off(md);
 		from = 0;
+	}
 	md->stats.scan = MD_SCAN_TAIL;
 	md->stats.fresh = md->table.count - known;
 	md->facts.unnumbered += md->stats.fresh;
 	md->facts.trusted = true;
-	if (md->facts.announced)
-		call_off(md);
 	if (all)
 		error = survey_number(md);
 	if (error == MD_OK)

@@ -343,10 +343,11 @@ uidl_retire(struct table *table)
 	if (error != MD_OK)
 		return error;
 	for (uint32_t i = 0; i < table->count; i++) {
-		struct slot *slot = kinds_find(&kinds, &table->messages[i]);
+		struct slot *slot;
 
 		if (!is_retiring(&table->messages[i]))
 			continue;
+		slot = kinds_find(&kinds, &table->messages[i]);
 		slot->head = i;
 		slot->waiting = true;
 		if (slot->unused <= table->messages[i].used)

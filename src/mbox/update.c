@@ -149,7 +149,7 @@ tidy_soon(struct maildrop *md)
 static enum md_error
 commit(struct maildrop *md, uint32_t first)
 {
-	size_t count;
+	size_t count = 0;
 	struct span *keep = spans_to_keep(md, first, &count);
 	const struct cut cut = {
 	    .mbox = md->fds.mbox,

@@ -108,9 +108,9 @@ arrange(const int *wanted, int count)
 	if (null == -1)
 		return false;
 	for (int i = 0; i < count; i++) {
-		high[i] = wanted[i] == -1 ? -1
-		                          : fcntl(wanted[i], F_DUPFD_CLOEXEC,
-		                                FD_FREE + FD_FREE);
+		high[i] = wanted[i] == -1
+		              ? -1
+		              : fcntl(wanted[i], F_DUPFD_CLOEXEC, FD_FREE);
 		if (wanted[i] != -1 && high[i] == -1)
 			return false;
 	}

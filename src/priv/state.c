@@ -185,7 +185,7 @@ state_each_pending(const struct config *config,
 {
 	char why[256];
 	const struct dirent *entry;
-	int fd = state_dir_open(config, why, sizeof(why));
+	int fd = state_dir_open(config, why, sizeof(why)), rc;
 	DIR *dir;
 
 	if (fd == -1)
@@ -199,7 +199,7 @@ state_each_pending(const struct config *config,
 		if (is_pending(fd, entry->d_name))
 			pending(entry->d_name, ctx);
 	}
-	fd = errno == 0 ? 0 : -1;
+	rc = errno == 0 ? 0 : -1;
 	closedir(dir);
-	return fd;
+	return rc;
 }

@@ -20,26 +20,25 @@ log_in(struct client *client, const char *name, const char *password)
 	return verdict;
 }
 
-/* Cuts the next string, ended by a NUL or the end of the data. */
+/* Cuts the next string off, ended by a NUL or the end of the data. NULL: none. */
 static char *
 cut(char **restp, const char *end)
 {
 	char *text = *restp;
 
+	if (text > end)
+		return NULL;
 	*restp += strlen(text) + 1;
-	return text <= end ? text : NULL;
+	return text;
 }
 
 /* RFC 4616: [authzid] NUL authcid NUL passwd. */
 SASL_STEP(plain_start)
 {
 	char *rest = data, *end = data + length;
-	char *authzid = cut(&rest, end), *name = NULL, *password = NULL;
+	char *authzid = cut(&rest, end), *name = cut(&rest, end);
+	char *password = cut(&rest, end);
 
-	if (rest <= end)
-		name = cut(&rest, end);
-	if (rest <= end)
-		password = cut(&rest, end);
 	if (password == NULL || rest <= end)
 		return sasl_refuse(client, "not [name] NUL name NUL password");
 	if (authzid[0] != '\0' && strcmp(authzid, name) != 0)

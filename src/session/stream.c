@@ -102,7 +102,7 @@ fail(struct stream *stream, enum channel_result result, enum stream_fault late)
 void
 stream_flush(struct stream *stream)
 {
-	enum channel_result result = CHANNEL_DONE;
+	enum channel_result result;
 	size_t done = 0, n;
 
 	while (done < stream->filled && stream->fault <= STREAM_CLOSED) {
