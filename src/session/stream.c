@@ -214,11 +214,14 @@ took(struct stream *stream, size_t length)
 		stream->high = stream->end;
 }
 
-/* Reads more input; false: there is a fault now. */
+/*
+ * Reads more input; false: there is a fault now. A client that sends on and on, and
+ * never a line, is not waited for, and idle all the same.
+ */
 static bool
 fill(struct stream *stream, uint64_t deadline)
 {
-	enum channel_result result;
+	enum channel_result result = CHANNEL_LATE;
 	size_t n = 0;
 
 	if (stream->start > 0) {
@@ -227,7 +230,8 @@ fill(struct stream *stream, uint64_t deadline)
 		stream->end -= stream->start;
 		stream->start = 0;
 	}
-	result = read_more(stream, deadline, &n);
+	if (clock_now() < deadline)
+		result = read_more(stream, deadline, &n);
 	took(stream, n);
 	fail(stream, result, STREAM_IDLE);
 	return result == CHANNEL_DONE;

@@ -258,6 +258,21 @@ test_ends(void **state)
 	close_ends(e);
 }
 
+/* A client that never ends its line: once it is late, no more of it is read. */
+static void
+test_endless_line(void **state)
+{
+	struct ends *e = open_ends();
+	char octet;
+
+	(void)state;
+	e->stream.idle_ms = 0;
+	put_many(e, 'x', (size_t)2 * STREAM_IN_SIZE);
+	assert_end(e, STREAM_IDLE);
+	assert_int_equal(read(e->stream.channel.in, &octet, 1), 1);
+	close_ends(e);
+}
+
 /* A client that reads nothing: what does not fit ends the stream, in time. */
 static void
 test_stalled(void **state)
@@ -332,6 +347,7 @@ main(void)
 	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_foreign),
 	    cmocka_unit_test(test_ends),
+	    cmocka_unit_test(test_endless_line),
 	    cmocka_unit_test(test_stalled),
 	    cmocka_unit_test(test_replies_gather),
 	    cmocka_unit_test(test_wiped),
