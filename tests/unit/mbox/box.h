@@ -23,6 +23,9 @@
 #include "maildrop.h"
 #include "wire.h"
 
+/* What a message begins with. */
+#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
+
 struct box {
 	char dir[32], mbox[64], index[64], journal[64];
 	struct md_fds fds;

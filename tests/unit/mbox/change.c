@@ -2,18 +2,9 @@
  * What others do to a maildrop while it is open, and between sessions:
  * faults E 61 to 65a, D 59.
  */
-#include "box.h"
+#include "letters.h"
 
 #include <sys/time.h>
-
-#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
-#define A F1 "Subject: a\n\none\n\n"
-#define B F1 "Subject: b\n\ntwo\n\n"
-#define C F1 "Subject: c\n\n333\n\n"
-#define LEN ((off_t)sizeof(A) - 1)
-#define SENT_A "Subject: a\r\n\r\none\r\n"
-#define SENT_B "Subject: b\r\n\r\ntwo\r\n"
-#define SENT_C "Subject: c\r\n\r\n333\r\n"
 
 static enum md_error
 fetch(struct box *box, uint32_t number)

@@ -4,16 +4,10 @@
  * or the new one, an answer that was given was right, and the next session
  * with a good disk works.
  */
-#include "box.h"
+#include "letters.h"
 #include "fake_disk.h"
 
 #include <limits.h>
-
-#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
-#define A F1 "Subject: a\n\none\n\n"
-#define B F1 "Subject: b\n\ntwo\n\n"
-#define C F1 "Subject: c\n\n333\n\n"
-#define SENT_B "Subject: b\r\n\r\ntwo\r\n"
 
 /* The allocation that fails, counted from arming; 0: none does. */
 static struct {

@@ -2,14 +2,11 @@
  * The index is a cache: whatever lies there, the answers are the same. And
  * the rules by which it is believed.
  */
-#include "box.h"
+#include "letters.h"
 
 #include "mbox/index.h"
 #include "mbox/xxh.h"
 
-#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
-#define A F1 "Subject: a\n\none\n\n"
-#define B F1 "Subject: b\n\ntwo\n\n"
 #define SIZE (152 + 3 * 64)
 
 /* The maildrop is seen as it is; its unique-ids are three. */
@@ -18,9 +15,9 @@ check_box(struct box *box)
 {
 	box_open(box);
 	assert_int_equal(maildrop_count(box->md), 3);
-	box_sends(box, 1, "Subject: a\r\n\r\none\r\n");
-	box_sends(box, 2, "Subject: b\r\n\r\ntwo\r\n");
-	box_sends(box, 3, "Subject: a\r\n\r\none\r\n");
+	box_sends(box, 1, SENT_A);
+	box_sends(box, 2, SENT_B);
+	box_sends(box, 3, SENT_A);
 	for (uint32_t i = 1; i <= 3; i++) {
 		for (uint32_t j = i + 1; j <= 3; j++) {
 			struct uid first = box_uid(box, i),
@@ -255,8 +252,7 @@ enter(struct box *box)
 	assert_int_equal(maildrop_count(box->md), 3);
 	maildrop_undelete_all(box->md);
 	assert_int_equal(maildrop_live(box->md), 3);
-	assert_int_equal(maildrop_octets(box->md),
-	    3 * strlen("Subject: a\r\n\r\none\r\n"));
+	assert_int_equal(maildrop_octets(box->md), 3 * strlen(SENT_A));
 	assert_int_equal(maildrop_update(box->md, &removed), MD_OK);
 }
 
@@ -288,7 +284,7 @@ test_read_late(void **state)
 			after = box_uid(&box, i + 1);
 			assert_string_equal(after.text, before[i].text);
 		}
-		box_sends(&box, 2, "Subject: b\r\n\r\ntwo\r\n");
+		box_sends(&box, 2, SENT_B);
 		box_close(&box);
 		box_settle();
 		box_visit(&box);
@@ -332,7 +328,7 @@ test_read_too_late(void **state)
 	box_close(&box);
 	box_open(&box);
 	assert_int_equal(maildrop_count(box.md), 4);
-	box_sends(&box, 4, "Subject: b\r\n\r\ntwo\r\n");
+	box_sends(&box, 4, SENT_B);
 	box_remove(&box);
 }
 
@@ -354,7 +350,7 @@ test_read_later(void **state)
 	assert_int_equal(maildrop_live(box.md), 3);
 	maildrop_undelete_all(box.md);
 	assert_int_equal(maildrop_load(box.md), MD_OK);
-	box_sends(&box, 2, "Subject: b\r\n\r\ntwo\r\n");
+	box_sends(&box, 2, SENT_B);
 	box_delete(&box, (const uint32_t[]){2, 0});
 	box_check(&box, A A);
 	box_remove(&box);
@@ -402,8 +398,8 @@ test_read_another(void **state)
 		box_write(&box, box.index, O_TRUNC, other, size);
 		assert_int_equal(maildrop_load(box.md), MD_OK);
 		assert_int_equal(maildrop_count(box.md), 3);
-		box_sends(&box, 2, "Subject: b\r\n\r\ntwo\r\n");
-		box_sends(&box, 3, "Subject: a\r\n\r\none\r\n");
+		box_sends(&box, 2, SENT_B);
+		box_sends(&box, 3, SENT_A);
 		free(other);
 		box_remove(&box);
 	}

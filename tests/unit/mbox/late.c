@@ -7,7 +7,6 @@
 
 #include "mbox/state.h"
 
-#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
 /* The parts of the index have 2048 messages: the last one has begun. */
 #define KNOWN 2070
 #define ROUNDS 24

@@ -2,15 +2,11 @@
  * Both locks, in order, with others in the way: faults F 68, 69, 71, 72 as
  * far as they are seen here.
  */
-#include "box.h"
+#include "letters.h"
 
 #include <sys/file.h>
 
 #include "mbox/disk.h"
-
-#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
-#define A F1 "Subject: a\n\none\n\n"
-#define B F1 "Subject: b\n\ntwo\n\n"
 
 static void
 make(struct box *box)
@@ -58,7 +54,7 @@ test_access(void **state)
 	assert_int_equal(box.dotlocks, 1);
 	assert_int_equal(box.undotlocks, 1);
 	assert_true(is_free(&box));
-	box_sends(&box, 1, "Subject: a\r\n\r\none\r\n");
+	box_sends(&box, 1, SENT_A);
 	assert_int_equal(maildrop_update(box.md, &removed), MD_OK);
 	assert_int_equal(box.dotlocks, 1); /* nothing to do, nothing to lock */
 	assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
@@ -84,7 +80,7 @@ test_settled(void **state)
 	assert_int_equal(box.pauses, 0);
 	assert_true(is_free(&box));
 	assert_int_equal(maildrop_count(box.md), 2);
-	box_sends(&box, 1, "Subject: a\r\n\r\none\r\n");
+	box_sends(&box, 1, SENT_A);
 	box_close(&box);
 	box.limits.lock_session = true;
 	assert_int_equal(box_try(&box, O_RDWR), MD_BUSY);
@@ -118,7 +114,7 @@ test_session(void **state)
 	box.limits.lock_session = true;
 	box_open(&box);
 	assert_false(is_free(&box));
-	box_sends(&box, 1, "Subject: a\r\n\r\none\r\n");
+	box_sends(&box, 1, SENT_A);
 	assert_int_equal(box.undotlocks, 0);
 	maildrop_close(box.md);
 	box.md = NULL;

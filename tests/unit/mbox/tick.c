@@ -2,15 +2,8 @@
  * Changes that a coarse clock stamps alike are noticed all the same, in a
  * session and between sessions: faults E 65.
  */
-#include "box.h"
+#include "letters.h"
 #include "fake_disk.h"
-
-#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
-#define A F1 "Subject: a\n\none\n\n"
-#define B F1 "Subject: b\n\ntwo\n\n"
-#define C F1 "Subject: c\n\n333\n\n"
-#define SENT_A "Subject: a\r\n\r\none\r\n"
-#define SENT_C "Subject: c\r\n\r\n333\r\n"
 
 #define HEADER 152 /* octets of the index before its records */
 
@@ -60,7 +53,7 @@ test_in_session(void **state)
 		fault.clock += lines == 0 ? 1 * MS : 100 * MS;
 		assert_int_equal(fetch(&box, 1, lines == 0 ? 0 : WIRE_WHOLE),
 		    MD_CHANGED);
-		box_sends(&box, 2, "Subject: b\r\n\r\ntwo\r\n");
+		box_sends(&box, 2, SENT_B);
 		box_refuses(&box, 1, MD_CHANGED);
 		box_check(&box, C B);
 		box_remove(&box);

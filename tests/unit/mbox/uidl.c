@@ -5,7 +5,6 @@
 
 #include "mbox/uidl.h"
 
-#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
 #define A F1 "Subject: a\n\nsame\n\n"
 #define A_READ F1 "Subject: a\nStatus: RO\nX-UID: 7\n\nsame\n\n"
 #define B F1 "Subject: b\n\nother\n\n"

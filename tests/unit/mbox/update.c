@@ -5,7 +5,6 @@
 
 #include "mbox/disk.h"
 
-#define F1 "From a@b Tue Nov 17 21:28:37 2009\n"
 #define INTERNAL                                                                   \
 	"From MAILER-DAEMON Tue Nov 17 21:28:37 2009\n"                            \
 	"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1 "   \
