@@ -17,30 +17,53 @@ union control {
 	struct cmsghdr align;
 };
 
-/* The exact size of each message; a type without a row does not exist. */
-static const size_t sizes[] = {
-    [IPC_LOGIN] = sizeof(struct ipc_login),
-    [IPC_LOGIN_REPLY] = sizeof(struct ipc_login_reply),
-    [IPC_SCRAM] = sizeof(struct ipc_login),
-    [IPC_CHALLENGE] = sizeof(struct ipc_challenge),
-    [IPC_PROOF] = sizeof(struct ipc_proof),
-    [IPC_OPENED] = sizeof(struct ipc_opened),
-    [IPC_DOTLOCK] = sizeof(struct ipc_plain),
-    [IPC_DOTLOCK_REPLY] = sizeof(struct ipc_plain),
-    [IPC_UNDOTLOCK] = sizeof(struct ipc_plain),
-    [IPC_UNDOTLOCK_REPLY] = sizeof(struct ipc_plain),
-    [IPC_SET_ASIDE] = sizeof(struct ipc_plain),
-    [IPC_SET_ASIDE_REPLY] = sizeof(struct ipc_plain),
-    [IPC_BACKDATE] = sizeof(struct ipc_plain),
-    [IPC_BACKDATE_REPLY] = sizeof(struct ipc_plain),
-    [IPC_HANDSHAKE] = sizeof(struct ipc_handshake),
-    [IPC_PROXY] = sizeof(struct ipc_proxy),
-    [IPC_PROXY_REPLY] = sizeof(struct ipc_plain),
-    [IPC_NOTE] = sizeof(struct ipc_plain),
-    [IPC_END] = sizeof(struct ipc_end),
-    [IPC_END_REPLY] = sizeof(struct ipc_plain),
-    [IPC_STOP] = sizeof(struct ipc_plain),
+/* A string in a message, which must be terminated. */
+struct string {
+	size_t offset, size; /* size 0: none */
 };
+
+#define STRING(field)                                                              \
+	{                                                                          \
+		offsetof(union ipc_message, field),                                \
+		    sizeof(((union ipc_message *)NULL)->field)                     \
+	}
+#define PLAIN                                                                      \
+	{                                                                          \
+		sizeof(struct ipc_plain),                                          \
+		{                                                                  \
+			STRING(plain.text)                                         \
+		}                                                                  \
+	}
+
+/* What each message is made of; a type without a row does not exist. */
+/* clang-format off */
+static const struct shape {
+	size_t size; /* exactly */
+	struct string strings[2];
+} shapes[] = {
+    [IPC_LOGIN] = {sizeof(struct ipc_login), {STRING(login.user), STRING(login.secret)}},
+    [IPC_LOGIN_REPLY] = {sizeof(struct ipc_login_reply), {STRING(login_reply.holder)}},
+    [IPC_SCRAM] = {sizeof(struct ipc_login), {STRING(login.user), STRING(login.secret)}},
+    [IPC_CHALLENGE] = {sizeof(struct ipc_challenge), {STRING(challenge.salt), STRING(challenge.nonce)}},
+    [IPC_PROOF] = {sizeof(struct ipc_proof), {STRING(proof.message)}},
+    [IPC_OPENED] = {.size = sizeof(struct ipc_opened)},
+    [IPC_DOTLOCK] = PLAIN,
+    [IPC_DOTLOCK_REPLY] = PLAIN,
+    [IPC_UNDOTLOCK] = PLAIN,
+    [IPC_UNDOTLOCK_REPLY] = PLAIN,
+    [IPC_SET_ASIDE] = PLAIN,
+    [IPC_SET_ASIDE_REPLY] = PLAIN,
+    [IPC_BACKDATE] = PLAIN,
+    [IPC_BACKDATE_REPLY] = PLAIN,
+    [IPC_HANDSHAKE] = {.size = sizeof(struct ipc_handshake)},
+    [IPC_PROXY] = {.size = sizeof(struct ipc_proxy)},
+    [IPC_PROXY_REPLY] = PLAIN,
+    [IPC_NOTE] = PLAIN,
+    [IPC_END] = {.size = sizeof(struct ipc_end)},
+    [IPC_END_REPLY] = PLAIN,
+    [IPC_STOP] = PLAIN,
+};
+/* clang-format on */
 
 int
 ipc_pair(int pair[2])
@@ -127,51 +150,24 @@ ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nf
 	return -1;
 }
 
-static int
-terminated(const char *text, size_t size)
-{
-	return memchr(text, '\0', size) != NULL;
-}
-
-/* A field that must hold a terminated string, by the type of its message. */
-#define STRING(kind, field)                                                        \
-	{                                                                          \
-		kind, offsetof(union ipc_message, field),                          \
-		    sizeof(((union ipc_message *)NULL)->field)                     \
-	}
-
-static const struct {
-	uint32_t type;
-	size_t offset, size;
-} strings[] = {
-    STRING(IPC_LOGIN, login.user),
-    STRING(IPC_LOGIN, login.secret),
-    STRING(IPC_LOGIN_REPLY, login_reply.holder),
-    STRING(IPC_SCRAM, login.user),
-    STRING(IPC_SCRAM, login.secret),
-    STRING(IPC_CHALLENGE, challenge.salt),
-    STRING(IPC_CHALLENGE, challenge.nonce),
-    STRING(IPC_PROOF, proof.message),
-};
-
 int
 ipc_valid(const union ipc_message *message, size_t size)
 {
 	const char *octets = (const char *)message;
+	const struct shape *shape = shapes;
 
-	if (size < sizeof(message->type) || message->type == 0 ||
-	    message->type >= sizeof(sizes) / sizeof(sizes[0]) ||
-	    sizes[message->type] != size)
+	if (size < sizeof(message->type) ||
+	    message->type >= sizeof(shapes) / sizeof(shapes[0]))
 		return 0;
-	if (size == sizeof(struct ipc_plain))
-		return terminated(message->plain.text, sizeof(message->plain.text));
-	if (message->type == IPC_HANDSHAKE)
-		return message->handshake.length > 0 &&
-		       message->handshake.length <= IPC_PIECE_SIZE;
-	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
-		if (strings[i].type == message->type &&
-		    !terminated(octets + strings[i].offset, strings[i].size))
+	shape += message->type;
+	if (size != shape->size)
+		return 0;
+	for (size_t i = 0; i < 2 && shape->strings[i].size > 0; i++) {
+		if (memchr(octets + shape->strings[i].offset, '\0',
+		        shape->strings[i].size) == NULL)
 			return 0;
 	}
-	return 1;
+	return message->type != IPC_HANDSHAKE ||
+	       (message->handshake.length > 0 &&
+	           message->handshake.length <= IPC_PIECE_SIZE);
 }
