@@ -45,9 +45,6 @@ enum {
 #define UPDATE_LIMIT_MS 600000 /* of any size, on any disk */
 #define IN_USE_RETRY_MS 20
 
-static const char no_session[] =
-    "-ERR [SYS/TEMP] no process left on the server\r\n";
-
 /* From the kernel: a generator of ours would be made anew, in each process. */
 static uint64_t
 chance(void)
@@ -302,6 +299,21 @@ recover(struct monitor *monitor)
 	return 1;
 }
 
+/* There is no session to speak to the client. Returns an exit code. */
+static int
+refuse(const struct monitor_setup *setup)
+{
+	static const char text[] =
+	    "-ERR [SYS/TEMP] no process left on the server\r\n";
+
+	log_error("ip=%s cannot start a session: %s", setup->address,
+	    strerror(errno));
+	/* under TLS no client would take it for a reply */
+	if (!setup->tls_now && write(setup->client_out, text, strlen(text)) == -1)
+		log_debug("ip=%s is gone", setup->address);
+	return EX_OSERR;
+}
+
 int
 monitor_run(const struct monitor_setup *setup)
 {
@@ -309,15 +321,11 @@ monitor_run(const struct monitor_setup *setup)
 	int status;
 
 	if (monitor == NULL)
-		return EX_OSERR;
+		return refuse(setup);
 	start(monitor, setup);
 	if (fork_child(monitor, become_session) == -1) {
-		log_error("ip=%s cannot start a session: %s", setup->address,
-		    strerror(errno));
-		if (write(setup->client_out, no_session, strlen(no_session)) == -1)
-			log_debug("ip=%s is gone", setup->address);
 		munmap(monitor, sizeof(*monitor));
-		return EX_OSERR;
+		return refuse(setup);
 	}
 	close(setup->client_in);
 	if (setup->client_out != setup->client_in)
