@@ -282,8 +282,10 @@ load_pair(const struct config *config, const char *certificate, const char *key)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
-	if (ctx == NULL)
+	if (ctx == NULL) {
+		log_error("tls.certificate: %s: %s", certificate, reason());
 		return NULL;
+	}
 	ERR_clear_error();
 	fix_defaults(ctx, config);
 	if (set_ciphers(ctx, config) == -1 || set_client_ca(ctx, config) == -1)
@@ -354,8 +356,10 @@ join_pairs(struct pairs *pairs)
 		        SSL_CTX_get0_certificate(pairs->ctx[i])) <= 0 ||
 		    SSL_CTX_add_custom_ext(pairs->ctx[i], SESSION_NONCE_EXTENSION,
 		        SSL_EXT_TLS1_3_CERTIFICATE_REQUEST, add_nonce, NULL, pairs,
-		        NULL, NULL) != 1)
+		        NULL, NULL) != 1) {
+			log_error("tls.certificate: %s", reason());
 			return -1;
+		}
 	}
 	SSL_CTX_set_app_data(pairs->ctx[0], (char *)pairs);
 	SSL_CTX_set_tlsext_servername_callback(pairs->ctx[0], choose_pair);
@@ -396,8 +400,10 @@ certificates_load(const struct config *config, struct ssl_ctx_st **ctxp)
 	    config->tls.private_key[0] == '\0')
 		return 0;
 	pairs = calloc(1, sizeof(*pairs));
-	if (pairs == NULL)
+	if (pairs == NULL) {
+		log_error("tls.certificate: %s", strerror(errno));
 		return -1;
+	}
 	if (load_pairs(config, pairs) == -1 || pairs->count == 0 ||
 	    join_pairs(pairs) == -1) {
 		free_pairs(pairs);

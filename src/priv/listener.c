@@ -394,6 +394,8 @@ settle(struct listener *listener)
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	listener->claim = service_claim(listener->serving.config);
 	listener->signals = open_signals();
+	if (listener->signals == -1)
+		log_error("cannot watch signals: %s", strerror(errno));
 	if (listener->claim == NULL || listener->signals == -1)
 		return EX_TEMPFAIL;
 	pidfile_write(listener->claim);
