@@ -70,9 +70,14 @@ dotlockfile -u {path}.lock
 
 
 def lacking():
-    """Programs that are not here."""
+    """What is not here: programs, or a mount namespace (some containers have none)."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    return missing if EXIM.exists() else [*missing, str(EXIM)]
+    if not EXIM.exists():
+        missing.append(str(EXIM))
+    if "unshare" not in missing and subprocess.run(["unshare", "-m", "true"], check=False,
+                                                   capture_output=True).returncode != 0:
+        missing.append("a mount namespace")
+    return missing
 
 
 # The last digit of the ids that are left to a reader.
