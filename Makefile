@@ -144,7 +144,7 @@ clean:
 # ---- install. Configuration that is there is never touched; uninstall leaves
 # it where it was changed. Installed text names the paths of this installation.
 manuals = $(wildcard man/*.[1-9])
-contributed = $(wildcard contrib/*/*)
+contributed = $(filter-out contrib/debian/%,$(wildcard contrib/*/*))
 etc = $(DESTDIR)$(sysconfdir)
 paths = -e 's,/usr/local/sbin/,$(sbindir)/,g' \
 	-e 's,/etc/poplar/poplar.conf,$(sysconfdir)/poplar/poplar.conf,g'

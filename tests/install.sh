@@ -30,7 +30,7 @@ verdict 'install works' "$(installed install)"
     for page in man/*.[1-9]; do
         echo "./usr/share/man/man${page##*.}/${page##*/}"
     done
-    find contrib -mindepth 2 -type f | sed 's,^contrib,./usr/share/doc/poplar,'
+    find contrib -mindepth 2 -type f ! -path 'contrib/debian/*' | sed 's,^contrib,./usr/share/doc/poplar,'
 } | sort >"$place/wanted"
 verdict 'install puts every file in its place, and no other' \
     "$(files | diff "$place/wanted" -)"
