@@ -234,8 +234,10 @@ survey_with(struct maildrop *md, enum index_match match)
 		adopt(md);
 	if (match == INDEX_EXACT && table->end == (uint64_t)md->stat.size)
 		return MD_OK;
-	/* what the last messages do not settle, all of them may; without any, the
-	   record of where they end says nothing of the file as it is now */
+	/*
+	 * What the last messages do not settle, all of them may. Without any, the
+	 * record of where they end says nothing of the file as it is now.
+	 */
 	while (match != INDEX_NOTHING && table->count > 0 && !all) {
 		all = table->first == 0;
 		error = scan_tail(md);
