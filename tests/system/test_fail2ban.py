@@ -47,7 +47,6 @@ class Filter(harness.TestCase):
                 second.login_fails()
             client.quit()
         with self.server.client() as client:
-            client.err("USER")
             client.send_line("GET / HTTP/1.0")
         self.server.wait_log("reason=busy")
         self.server.wait_log("HTTP on the plaintext port")
