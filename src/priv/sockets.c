@@ -242,7 +242,7 @@ void
 sockets_name(const struct sockets *sockets, char *text, size_t size)
 {
 	char host[INET6_ADDRSTRLEN], port[sizeof("65535")], one[64];
-	struct sockaddr_storage bound;
+	struct sockaddr_storage bound = {.ss_family = AF_UNSPEC};
 	socklen_t length;
 
 	text[0] = '\0';
