@@ -187,30 +187,33 @@ report_death(const struct monitor *monitor, int status)
 	    seconds(monitor));
 }
 
+/* The events that a session tells: what is said around the text of each. */
+/* clang-format off */
+static const struct {
+	const char *before, *after;
+} notes[IPC_NOTES] = {
+    [IPC_NOTE_CLEARTEXT] = {"tls=- auth=PASS login=fail reason=cleartext user=", ""},
+    [IPC_NOTE_CLEARTEXT_AUTH] = {"tls=- auth=", " login=fail reason=cleartext"},
+    [IPC_NOTE_HANDSHAKE] = {"TLS handshake failed reason=", ""},
+    [IPC_NOTE_NO_PROXY] = {
+	"no PROXY header, which listen.proxy_networks asks for reason=", ""},
+};
+/* clang-format on */
+
+/* A handshake that failed for no reason is a client that went away: no news. */
 void
 report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
 {
-	char user[SAFE_MAX];
+	const bool quiet = note == IPC_NOTE_HANDSHAKE && text[0] == '\0';
+	char safe[SAFE_MAX];
 
-	log_safe(user, sizeof(user), text);
-	if (note == IPC_NOTE_CLEARTEXT)
-		log_info("sid=%s ip=%s proto=%s tls=- auth=PASS login=fail "
-		         "reason=cleartext user=%s",
-		    monitor->sid, monitor->address, proto_name(monitor), user);
-	else if (note == IPC_NOTE_CLEARTEXT_AUTH)
-		log_info("sid=%s ip=%s proto=%s tls=- auth=%s login=fail "
-		         "reason=cleartext",
-		    monitor->sid, monitor->address, proto_name(monitor), user);
-	else if (note == IPC_NOTE_HANDSHAKE)
-		(text[0] != '\0' ? log_info : log_debug)(
-		    "sid=%s ip=%s proto=%s TLS handshake failed reason=%s",
-		    monitor->sid, monitor->address, proto_name(monitor), user);
-	else if (note == IPC_NOTE_NO_PROXY)
-		log_info("sid=%s ip=%s proto=%s no PROXY header, which "
-		         "listen.proxy_networks asks for reason=%s",
-		    monitor->sid, monitor->address, proto_name(monitor), user);
-	else if (note == IPC_NOTE_FOREIGN)
-		log_info("sid=%s ip=%s %s %s", monitor->sid, monitor->address, user,
+	log_safe(safe, sizeof(safe), text);
+	if (note == IPC_NOTE_FOREIGN)
+		log_info("sid=%s ip=%s %s %s", monitor->sid, monitor->address, safe,
 		    monitor->setup->tls_now ? "inside TLS"
 		                            : "on the plaintext port");
+	else if (note < IPC_NOTES && notes[note].before != NULL)
+		(quiet ? log_debug : log_info)("sid=%s ip=%s proto=%s %s%s%s",
+		    monitor->sid, monitor->address, proto_name(monitor),
+		    notes[note].before, safe, notes[note].after);
 }

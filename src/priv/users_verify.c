@@ -47,9 +47,9 @@ visit(struct users_line *line, void *ctx)
 	}
 	if (keeps_out(seen->config, &entry) && seen->kept_out++ == 0)
 		seen->first_kept_out = line->number;
-	seen->count++;
 	/* of equal width, so that lines of one name stay in their order */
-	fprintf(seen->names, "%s:%010u%c", entry.name, line->number, '\0');
+	if (fprintf(seen->names, "%s:%010u%c", entry.name, line->number, '\0') > 0)
+		seen->count++;
 	return true;
 }
 
