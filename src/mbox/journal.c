@@ -5,7 +5,6 @@
 #include "journal.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
 
 #include "maildrop.h"

@@ -17,7 +17,6 @@
 #include "scan.h"
 
 #include <string.h>
-#include <strings.h>
 #include <sys/mman.h>
 
 #include "from.h"

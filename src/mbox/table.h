@@ -6,7 +6,6 @@
 #define POPLAR_MBOX_TABLE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "maildrop.h"

@@ -10,7 +10,6 @@
 #include <sys/types.h>
 
 #include "config.h"
-#include "session.h"
 
 #define RECOVERIES_AT_ONCE 2
 

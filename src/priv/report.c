@@ -5,7 +5,7 @@
  */
 #include "report.h"
 
-#include <string.h>
+#include <stdio.h>
 #include <sys/wait.h>
 
 #include "clock.h"

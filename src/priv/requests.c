@@ -5,10 +5,8 @@
  */
 #include "requests.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/types.h>
-#include <unistd.h>
 
 #include "attempt.h"
 #include "clock.h"

@@ -6,7 +6,6 @@
 #ifndef POPLAR_PRIV_SERVICE_H
 #define POPLAR_PRIV_SERVICE_H
 
-#include <stddef.h>
 #include <sys/types.h>
 
 #include "config.h"

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "opening.h"
-#include "text.h"
 
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 #define FILE_FLAGS (O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)

@@ -10,7 +10,6 @@
  */
 #include "backend.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

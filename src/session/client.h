@@ -5,7 +5,6 @@
 #define POPLAR_SESSION_CLIENT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "config.h"

@@ -2,7 +2,6 @@
  * RFC 6856: LANG chooses the language of human texts, UTF8 says that the
  * client can read UTF-8 in headers. Runs sandboxed.
  */
-#include <string.h>
 
 #include "command.h"
 

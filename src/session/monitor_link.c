@@ -5,7 +5,6 @@
  */
 #include "monitor_link.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>

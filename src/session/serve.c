@@ -4,7 +4,6 @@
  * first line of session_serve() on.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
