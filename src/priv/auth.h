@@ -133,6 +133,9 @@ bool auth_users_alone(const struct config *config);
  */
 unsigned users_verify(const struct config *config);
 
+/* Whether `pam` is one of the back ends. */
+bool pam_is_used(const struct config *config);
+
 /* Whether PAM has a service of this name; without, PAM would take "other". */
 bool pam_service_present(const char *service);
 

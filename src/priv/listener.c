@@ -362,7 +362,7 @@ prepare(struct listener *listener, struct config *config)
 	int code;
 
 	/* each module costs every later fork: only where names are asked for */
-	if (strstr(config->auth.backends, "pam") != NULL)
+	if (pam_is_used(config))
 		account_warm();
 	if (service_folders(config) == -1)
 		return EX_CANTCREAT;

@@ -43,7 +43,6 @@ enum {
 
 #define DOTLOCK_TOUCH_MS 60000
 #define UPDATE_LIMIT_MS 600000 /* of any size, on any disk */
-#define IN_USE_RETRY_MS 20
 
 /* From the kernel: a generator of ours would be made anew, in each process. */
 static uint64_t
@@ -359,7 +358,7 @@ reopen_patiently(struct monitor *monitor, const char *state_name)
 		if (result != OPENING_IN_USE || clock_now() >= deadline)
 			return result;
 		monitor_let_go(monitor);
-		clock_sleep(IN_USE_RETRY_MS);
+		clock_sleep(MONITOR_RETRY_MS);
 	}
 }
 

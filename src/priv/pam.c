@@ -48,6 +48,19 @@ static const struct {
 static const char *const service_folders[] = {"/etc/pam.d", "/usr/lib/pam.d"};
 
 bool
+pam_is_used(const struct config *config)
+{
+	const char *list = config->auth.backends, *name;
+	size_t len;
+
+	while ((name = text_word(&list, &len)) != NULL) {
+		if (len == 3 && memcmp(name, "pam", len) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
 pam_service_present(const char *service)
 {
 	char path[PATH_MAX];
@@ -66,8 +79,7 @@ pam_service_present(const char *service)
 void
 pam_verify(const struct config *config)
 {
-	if (strstr(config->auth.backends, "pam") != NULL &&
-	    !pam_service_present(config->auth.pam_service))
+	if (pam_is_used(config) && !pam_service_present(config->auth.pam_service))
 		log_warning("auth.pam_service: no PAM service \"%s\"; system users "
 		            "cannot log in",
 		    config->auth.pam_service);

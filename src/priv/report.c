@@ -85,6 +85,13 @@ tls_name(const struct monitor *monitor)
 }
 
 void
+report_recovered(const struct monitor *monitor)
+{
+	log_warning("sid=%s an interrupted update of %s was finished", monitor->sid,
+	    monitor->opening.path);
+}
+
+void
 report_login(const struct monitor *monitor, const struct ipc_opened *opened)
 {
 	char user[SAFE_MAX];
@@ -99,8 +106,7 @@ report_login(const struct monitor *monitor, const struct ipc_opened *opened)
 	                                                    : "-",
 	    opened->scan_us / 1000.0);
 	if (opened->recovered)
-		log_warning("sid=%s an interrupted update of %s was finished",
-		    monitor->sid, monitor->opening.path);
+		report_recovered(monitor);
 }
 
 void

@@ -14,6 +14,9 @@ const char *report_error(uint32_t error);
 /* A login, with its maildrop open. */
 void report_login(const struct monitor *monitor, const struct ipc_opened *opened);
 
+/* An interrupted UPDATE was finished, at a login or by a recovery. */
+void report_recovered(const struct monitor *monitor);
+
 /* A refused login. quiet: at level debug, for what repeats too often. */
 void report_refusal(const struct monitor *monitor, const char *reason,
     const char *detail, bool quiet);

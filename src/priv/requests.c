@@ -18,7 +18,6 @@
 #include "report.h"
 #include "state.h"
 
-#define IN_USE_RETRY_MS 20
 #define LAST_MOMENT_MS 2
 #define COMPLAINT_EVERY_MS 60000
 
@@ -168,7 +167,7 @@ open_patiently(struct monitor *monitor, const struct auth_verdict *verdict,
 		    monitor->address, &monitor->opening);
 		monitor->opened = true;
 		if (result != OPENING_IN_USE || clock_now() >= deadline ||
-		    monitor_await(monitor, -1, clock_now() + IN_USE_RETRY_MS) ==
+		    monitor_await(monitor, -1, clock_now() + MONITOR_RETRY_MS) ==
 		        WAKE_STOP)
 			return result;
 		monitor_let_go(monitor);
@@ -357,9 +356,7 @@ answer_opened(struct monitor *monitor, const union ipc_message *message)
 		monitor->phase = PHASE_ENDED;
 		monitor->recovery = (enum md_error)opened->error;
 		if (opened->recovered)
-			log_warning(
-			    "sid=%s an interrupted update of %s was finished",
-			    monitor->sid, monitor->opening.path);
+			report_recovered(monitor);
 		return;
 	}
 	if (opened->error != MD_OK) {

@@ -48,6 +48,9 @@ struct monitor {
 	struct opening opening;  /* last: see there */
 };
 
+/* Between two tries at a maildrop that another session holds. */
+#define MONITOR_RETRY_MS 20
+
 enum wake { WAKE_READY, WAKE_LATE, WAKE_STOP };
 
 /*

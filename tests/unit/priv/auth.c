@@ -56,20 +56,20 @@ test_unknown_backend(void **state)
 }
 
 static void
-test_users_alone(void **state)
+test_back_ends(void **state)
 {
 	static const struct {
 		char backends[16];
-		bool alone;
+		bool alone, pam;
 	} cases[] = {
-	    {"users",     true },
-	    {"\tusers ",  true },
-	    {"pam",       false},
-	    {"users pam", false},
-	    {"pam users", false},
-	    {"user",      false},
-	    {"userss",    false},
-	    {"",          false},
+	    {"users",     true,  false},
+	    {"\tusers ",  true,  false},
+	    {"pam",       false, true },
+	    {"users pam", false, true },
+	    {"pam users", false, true },
+	    {"user",      false, false},
+	    {"userss",    false, false},
+	    {"",          false, false},
 	};
 
 	(void)state;
@@ -79,6 +79,7 @@ test_users_alone(void **state)
 
 		strlcpy(backends, cases[i].backends, sizeof(backends));
 		assert_int_equal(auth_users_alone(&config), cases[i].alone);
+		assert_int_equal(pam_is_used(&config), cases[i].pam);
 	}
 }
 
@@ -99,7 +100,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_malformed_requests),
 	    cmocka_unit_test(test_unknown_backend),
-	    cmocka_unit_test(test_users_alone),
+	    cmocka_unit_test(test_back_ends),
 	    cmocka_unit_test(test_result_names),
 	};
 
