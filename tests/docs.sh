@@ -19,7 +19,7 @@ lint() {
 for page in man/*.[1-9]; do
 	lint "$page" mandoc -T lint -W warning "$page"
 done
-for script in tests/*.sh tests/lib/*.sh contrib/*.sh .ci/run; do
+for script in tests/*.sh tests/lib/*.sh tests/soak/*.sh contrib/*.sh .ci/run; do
 	lint "$script" shellcheck -x "$script"
 done
 plan
