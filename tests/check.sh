@@ -24,8 +24,11 @@ esac
 rm -rf "$out/test"
 mkdir -p "$out/test" || exit 1
 
+# build/fuzz holds a build of its own, too
+entries=$(echo tests/fuzz/*.c | sed "s,tests/fuzz/\([^ ]*\)\.c,$out/fuzz/\1,g")
+
 if [ $# -eq 0 ]; then
-	for piece in tests/*.sh "$out"/unit/*/* "$out"/fuzz/* tests/system/test_*.py; do
+	for piece in tests/*.sh "$out"/unit/*/* $entries tests/system/test_*.py; do
 		case $piece in
 		*.d | *.o | tests/run.sh | tests/check.sh | tests/coverage.sh) continue ;;
 		# what looks at the tree and not at a build: once is enough
