@@ -1,6 +1,6 @@
 /*
- * The daemon's relations: its sessions' user, folders, pid file, detaching, sd_notify(3) and
- * sd_listen_fds(3) by their documented protocol. Runs as root.
+ * The daemon's relations: its sessions' user, folders, pid file, detaching,
+ * sd_notify(3) and sd_listen_fds(3) by their documented protocol. Runs as root.
  */
 #include "service.h"
 

@@ -1,7 +1,7 @@
 /*
  * The AUTHORIZATION state (RFC 1725 sections 4 and 7): USER, PASS, APOP, and
- * STLS (RFC 2595). Runs sandboxed; every credential goes to the monitor and comes back as a verdict.
- * A failed login has one text, whatever the cause.
+ * STLS (RFC 2595). Runs sandboxed; every credential goes to the monitor and
+ * comes back as a verdict. A failed login has one text, whatever the cause.
  */
 #include <string.h>
 
