@@ -54,7 +54,7 @@ fault(struct client *client)
 enum verdict
 turn_take(struct client *client)
 {
-	bool secret = client->state == AUTHORIZATION;
+	const bool secret = client->state == AUTHORIZATION;
 	enum verdict verdict;
 	size_t length;
 	char *line;
@@ -63,14 +63,18 @@ turn_take(struct client *client)
 	case STREAM_LINE:
 		verdict = client->sasl != NULL ? sasl_response(client, line, length)
 		                               : command_run(client, line, length);
-		if (secret)
-			stream_wipe(&client->stream);
-		return verdict;
+		break;
 	case STREAM_LONG:
-		return too_long(client);
+		verdict = too_long(client);
+		break;
 	case STREAM_FOREIGN:
-		return foreign(client);
+		verdict = foreign(client);
+		break;
 	default:
-		return fault(client);
+		verdict = fault(client);
 	}
+	/* also of a line that was too long: it may have been a password */
+	if (secret)
+		stream_wipe(&client->stream);
+	return verdict;
 }

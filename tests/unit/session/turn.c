@@ -1,0 +1,103 @@
+/*
+ * Turns of a dialogue: what a line leaves behind before login, and how many may
+ * be too long.
+ */
+#include "dialogue.h"
+
+#include "session/turn.h"
+
+#define SECRET "hunter2"
+
+static const char *
+turn(struct dialogue *d)
+{
+	d->verdict = turn_take(&d->client);
+	stream_flush(&d->client.stream);
+	get(d);
+	return d->said;
+}
+
+static bool
+is_wiped(const struct dialogue *d)
+{
+	return memmem(d->client.stream.inbuf, sizeof(d->client.stream.inbuf),
+	           SECRET, strlen(SECRET)) == NULL;
+}
+
+/* "PASS hunter2hunter2...", of so many octets without its line end. */
+static void
+put_long(struct dialogue *d, size_t length)
+{
+	char *line = malloc(length);
+
+	assert_non_null(line);
+	for (size_t i = 0; i < length; i++)
+		line[i] = i < 5 ? "PASS "[i] : SECRET[(i - 5) % strlen(SECRET)];
+	put(d, line, length);
+	put(d, "\r\nNOOP\r\n", 8);
+	free(line);
+}
+
+static void
+test_wiped(void **state)
+{
+	/* within the limit, over it, over what the buffer holds */
+	static const size_t lengths[] = {20, 511, STREAM_IN_SIZE - 2,
+	    STREAM_IN_SIZE + 100, 3 * STREAM_IN_SIZE};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct dialogue *d = dialogue_begin("PLAIN");
+
+		put_long(d, lengths[i]);
+		assert_memory_equal(turn(d), "-ERR ", 5);
+		assert_int_equal(d->verdict, GO_ON);
+		assert_true(is_wiped(d));
+		assert_string_equal(turn(d), "-ERR log in first\r\n");
+		dialogue_end(d);
+	}
+}
+
+static void
+test_third_is_too_much(void **state)
+{
+	struct dialogue *d = dialogue_begin("PLAIN");
+
+	(void)state;
+	for (int i = 1; i <= 3; i++) {
+		put_long(d, STREAM_LINE_MAX);
+		assert_string_equal(turn(d), "-ERR line too long\r\n");
+		assert_int_equal(d->verdict, i < 3 ? GO_ON : CLOSE);
+		(void)turn(d);
+	}
+	assert_int_equal(d->client.reason, IPC_END_ERROR);
+	dialogue_end(d);
+}
+
+static void
+test_foreign(void **state)
+{
+	struct dialogue *d = dialogue_begin("PLAIN");
+	union ipc_message message;
+
+	(void)state;
+	put(d, "GET / HTTP/1.0\r\n", 16);
+	assert_string_equal(turn(d), "-ERR this is a POP3 server\r\n");
+	assert_int_equal(d->verdict, CLOSE);
+	assert_int_equal(asked(d, &message), IPC_NOTE);
+	assert_int_equal(message.plain.value, IPC_NOTE_FOREIGN);
+	assert_string_equal(message.plain.text, "HTTP");
+	dialogue_end(d);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_wiped),
+	    cmocka_unit_test(test_third_is_too_much),
+	    cmocka_unit_test(test_foreign),
+	};
+
+	return cmocka_run_group_tests_name("turn", tests, NULL, NULL);
+}
