@@ -41,7 +41,7 @@ server_user(const struct config *config, uid_t *uidp, gid_t *gidp)
 
 	if (pw == NULL || pw->pw_uid == 0) {
 		log_error("server.user: %s \"%s\"; create one without privilege "
-		          "(adduser --system --group poplar) or name another",
+		          "(useradd --system --user-group poplar) or name another",
 		    pw == NULL ? "no user" : "uid 0 for", config->server.user);
 		return -1;
 	}

@@ -46,15 +46,15 @@ state_dir_open(const struct config *config, char *why, size_t size)
 	struct stat st;
 
 	if (fd == -1 || fstat(fd, &st) == -1)
-		snprintf(why, size, "server.state_dir %s: %s", path,
+		snprintf(why, size, "server.state_dir: %s: %s", path,
 		    strerror(errno));
 	else if (st.st_uid != geteuid())
 		snprintf(why, size,
-		    "server.state_dir %s belongs to uid %ju: chown it to uid %ju",
+		    "server.state_dir: %s belongs to uid %ju; chown it to uid %ju",
 		    path, (uintmax_t)st.st_uid, (uintmax_t)geteuid());
 	else if ((st.st_mode & 022) != 0)
 		snprintf(why, size,
-		    "server.state_dir %s can be written by others: chmod go-w it",
+		    "server.state_dir: %s can be written by others; chmod go-w it",
 		    path);
 	else
 		return fd;
@@ -83,7 +83,7 @@ state_prepare(const struct config *config, char *why, size_t size)
 	int fd, rc = 0;
 
 	if (!made && errno != EEXIST) {
-		snprintf(why, size, "server.state_dir %s cannot be made: %s", path,
+		snprintf(why, size, "server.state_dir: %s cannot be made: %s", path,
 		    strerror(errno));
 		return -1;
 	}
@@ -91,7 +91,7 @@ state_prepare(const struct config *config, char *why, size_t size)
 	if (fd == -1)
 		return -1;
 	if (made && sync_above(fd) == -1) {
-		snprintf(why, size, "server.state_dir %s cannot be synced: %s",
+		snprintf(why, size, "server.state_dir: %s cannot be synced: %s",
 		    path, strerror(errno));
 		rc = -1;
 	}

@@ -154,7 +154,7 @@ test_106_state_dir(void **statep)
 
 	assert_int_equal(state_prepare(&p->config, why, sizeof(why)), 0);
 	assert_int_equal(chmod(p->state, 0720), 0);
-	expect_unavailable(p, "written by others: chmod go-w");
+	expect_unavailable(p, "written by others; chmod go-w");
 	assert_int_equal(state_prepare(&p->config, why, sizeof(why)), -1);
 	assert_int_equal(chmod(p->state, 0755), 0);
 	assert_int_equal(try_open(p), OPENING_OK);
@@ -168,7 +168,8 @@ test_106_state_dir(void **statep)
 	assert_int_equal(state_prepare(&p->config, why, sizeof(why)), -1);
 	p->config.server.state_dir = (char *)"/nowhere/at/all";
 	assert_int_equal(state_prepare(&p->config, why, sizeof(why)), -1);
-	assert_non_null(strstr(why, "cannot be made"));
+	assert_non_null(
+	    strstr(why, "server.state_dir: /nowhere/at/all cannot be made"));
 }
 
 static void
