@@ -76,7 +76,7 @@ class Ends(harness.TestCase):
                     "not ok 1 - -c Ended.test_1_waits", "1..1"])
 
     def test_out_of_time(self):
-        self.assert_ended(self.piece(2), "the test ran out of time", [
+        self.assert_ended(self.piece(5), "the test ran out of time", [
             "not ok 1 - -c Ended.test_1_waits", "ok 2 - -c Ended.test_2_comes_behind", "1..2"])
 
 
