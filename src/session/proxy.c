@@ -12,10 +12,10 @@
 
 /* Version 1: a line of at most 107 octets. */
 #define V1_MAX 107
+#define V1_START_LEN (sizeof(PROXY_V1_START) - 1)
 
-/* Version 2: signature, version and command, family, length. */
-#define V2_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
-#define V2_SIGNATURE_LEN 12
+/* Version 2: how it starts, version and command, family, length. */
+#define V2_START_LEN (sizeof(PROXY_V2_START) - 1)
 #define V2_FIXED 16
 #define V2_LOCAL 0x20
 #define V2_PROXY 0x21
@@ -178,12 +178,14 @@ parse_v1(const char *octets, size_t length, struct proxy_header *header)
 	if (lf == NULL)
 		return length < V1_MAX ? PROXY_MORE : PROXY_BAD;
 	line_length = (size_t)(lf - octets);
-	if (line_length < 7 || octets[line_length - 1] != '\r' ||
+	if (line_length <= V1_START_LEN || octets[line_length - 1] != '\r' ||
 	    memchr(octets, '\0', line_length) != NULL)
 		return PROXY_BAD;
-	memcpy(line, octets + 6, line_length - 7);
-	line[line_length - 7] = '\0';
-	header->length = line_length + 1;
+	/* without the CR */
+	line_length -= V1_START_LEN + 1;
+	memcpy(line, octets + V1_START_LEN, line_length);
+	line[line_length] = '\0';
+	header->length = (size_t)(lf + 1 - octets);
 	return take_line(line, header) ? PROXY_DONE : PROXY_BAD;
 }
 
@@ -194,9 +196,10 @@ proxy_parse(const char *octets, size_t length, struct proxy_header *header)
 	header->need = 1;
 	if (length == 0)
 		return PROXY_MORE;
-	if (begins(octets, length, "PROXY ", 6))
-		return length < 6 ? PROXY_MORE : parse_v1(octets, length, header);
-	if (begins(octets, length, V2_SIGNATURE, V2_SIGNATURE_LEN))
+	if (begins(octets, length, PROXY_V1_START, V1_START_LEN))
+		return length < V1_START_LEN ? PROXY_MORE
+		                             : parse_v1(octets, length, header);
+	if (begins(octets, length, PROXY_V2_START, V2_START_LEN))
 		return parse_v2((const unsigned char *)octets, length, header);
 	return PROXY_BAD;
 }

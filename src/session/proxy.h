@@ -11,6 +11,10 @@
 
 #include "network.h"
 
+/* What a header of each version begins with; the second holds a NUL. */
+#define PROXY_V1_START "PROXY "
+#define PROXY_V2_START "\r\n\r\n\0\r\nQUIT\n"
+
 /* Octets of a header that are taken at most, extensions included. */
 #define PROXY_MAX 2048
 

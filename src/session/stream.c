@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "pages.h"
+#include "proxy.h"
 
 /* How long stream_close() reads on, and how much. */
 #define DRAIN_MS 2000
@@ -30,16 +31,16 @@ static const struct {
 	const char *text;
 	size_t length;
 } foreign[] = {
-    {"TLS",   "\x16\x03",             2 },
-    {"SSH",   "SSH-",                 4 },
-    {"HTTP",  "GET ",                 4 },
-    {"HTTP",  "HEAD ",                5 },
-    {"HTTP",  "POST ",                5 },
-    {"HTTP",  "PUT ",                 4 },
-    {"HTTP",  "OPTIONS ",             8 },
-    {"HTTP",  "CONNECT ",             8 },
-    {"PROXY", "PROXY ",               6 },
-    {"PROXY", "\r\n\r\n\0\r\nQUIT\n", 12}, /* version 2 */
+    {"TLS",   "\x16\x03",     2                         },
+    {"SSH",   "SSH-",         4                         },
+    {"HTTP",  "GET ",         4                         },
+    {"HTTP",  "HEAD ",        5                         },
+    {"HTTP",  "POST ",        5                         },
+    {"HTTP",  "PUT ",         4                         },
+    {"HTTP",  "OPTIONS ",     8                         },
+    {"HTTP",  "CONNECT ",     8                         },
+    {"PROXY", PROXY_V1_START, sizeof(PROXY_V1_START) - 1},
+    {"PROXY", PROXY_V2_START, sizeof(PROXY_V2_START) - 1},
 };
 
 /* How long the rest of these octets is awaited. */
