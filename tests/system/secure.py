@@ -190,6 +190,17 @@ def start_tls(client, context=None, name=NAME):
     client.sock = (context or trusting()).wrap_socket(client.sock, server_hostname=name)
 
 
+def hello(context=None):
+    """What a client would say first."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = (context or trusting()).wrap_bio(incoming, outgoing, server_hostname=NAME)
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return tls, incoming, outgoing, outgoing.read()
+
+
 class TlsCase(harness.TestCase):
     daemon_class = TlsDaemon
 
