@@ -127,10 +127,11 @@ void
 report_maildrop(const struct monitor *monitor, bool busy, const char *fault,
     bool quiet)
 {
-	const char *path = monitor->opening.path;
-	char detail[512];
+	char path[256], detail[512];
 
-	snprintf(detail, sizeof(detail), "%.200s%s%s", path,
+	/* it holds the client's name, which may hold what ends a detail */
+	log_safe(path, sizeof(path), monitor->opening.path);
+	snprintf(detail, sizeof(detail), "%s%s%s", path,
 	    path[0] != '\0' ? ": " : "", fault);
 	report_refusal(monitor, busy ? "busy" : "maildrop", detail, quiet);
 }

@@ -403,6 +403,18 @@ class Folder(FilesCase):
         self.refused(server)
         server.wait_log(f'reason=maildrop detail="{path}: this user\'s name or home does not fit')
 
+    def test_name_that_holds_a_quote(self):
+        name = 'mrose"reason=ok'
+        server = self.daemon(users={name: "{PLAIN}secret"})
+        missing = server.dir / "elsewhere"
+        server.options["maildrop.path"] = f"{missing}/%u"
+        server.write_conf()
+        server.reload()
+        server.wait_log("configuration read again")
+        with server.client() as client:
+            client.login_fails(name, "secret", code=None)
+        server.wait_log(rf'reason=maildrop detail="{missing}/mrose\\042reason=ok: its folder: ')
+
     def test_what_is_wrong_with_the_content(self):
         server = self.daemon(b"no mbox\n")
         self.refused(server)
