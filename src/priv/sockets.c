@@ -124,16 +124,20 @@ resolve(const char *host, const char *port)
 static const char *
 advice(int error)
 {
-	switch (error) {
-	case EACCES:
-		return "; ports under 1024 need root";
-	case EADDRINUSE:
-		return "; `ss -ltnp` tells by which program";
-	case EADDRNOTAVAIL:
-		return "; `ip address` tells what this host has";
-	default:
-		return "";
+	static const struct {
+		int error;
+		const char *text;
+	} rows[] = {
+	    {EACCES,        "; ports under 1024 need root"           },
+	    {EADDRINUSE,    "; `ss -ltnp` tells by which program"    },
+	    {EADDRNOTAVAIL, "; `ip address` tells what this host has"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (rows[i].error == error)
+			return rows[i].text;
 	}
+	return "";
 }
 
 static int
