@@ -87,8 +87,7 @@ by_processes(long count)
 }
 
 void
-serve_all(int listener, int input, void (*serve)(int client, char **argv),
-    char **argv)
+serve_all(int listener, int input, void (*serve)(int client, void *ctx), void *ctx)
 {
 	struct pollfd fds[2] = {
 	    {.fd = listener, .events = POLLIN},
@@ -108,7 +107,7 @@ serve_all(int listener, int input, void (*serve)(int client, char **argv),
 		case 0:
 			setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on,
 			    sizeof(on));
-			serve(client, argv);
+			serve(client, ctx);
 			_exit(0);
 		default:
 			close(client);

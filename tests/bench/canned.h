@@ -34,7 +34,7 @@ bool by_processes(long count);
  * A child for each client, in which serve() is called, until input ends (-1:
  * for ever).
  */
-void serve_all(int listener, int input, void (*serve)(int client, char **argv),
-    char **argv);
+void serve_all(int listener, int input, void (*serve)(int client, void *ctx),
+    void *ctx);
 
 #endif

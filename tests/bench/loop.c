@@ -112,16 +112,20 @@ answer(int client, const char *path)
 }
 
 static void
-serve_client(int client, char **argv)
+serve_client(int client, void *ctx)
 {
+	char **argv = ctx;
+
 	write_all(client, CANNED_GREETING, strlen(CANNED_GREETING));
 	while (answer(client, argv[0]))
 		;
 }
 
 static void
-serve_by_processes(int client, char **argv)
+serve_by_processes(int client, void *ctx)
 {
+	char **argv = ctx;
+
 	if (by_processes(strtol(argv[0], NULL, 10)))
 		serve_client(client, argv + 1);
 }
@@ -143,8 +147,10 @@ run_processes(int argc, char **argv)
 }
 
 static void
-start_program(int client, char **argv)
+start_program(int client, void *ctx)
 {
+	char **argv = ctx;
+
 	signal(SIGCHLD, SIG_DFL);
 	dup2(client, 0);
 	dup2(client, 1);

@@ -16,7 +16,10 @@
 
 #include "canned.h"
 
-static SSL_CTX *context;
+struct service {
+	SSL_CTX *context;
+	long processes; /* for each connection */
+};
 
 static bool
 put(SSL *ssl, const char *text)
@@ -41,13 +44,14 @@ serve_secured(SSL *ssl)
 }
 
 static void
-serve(int client, char **argv)
+serve(int client, void *ctx)
 {
+	const struct service *service = ctx;
 	SSL *ssl;
 
-	if (!by_processes(strtol(argv[0], NULL, 10)))
+	if (!by_processes(service->processes))
 		return;
-	ssl = SSL_new(context);
+	ssl = SSL_new(service->context);
 	if (ssl != NULL && SSL_set_fd(ssl, client) == 1 && SSL_accept(ssl) == 1)
 		serve_secured(ssl);
 	SSL_free(ssl);
@@ -58,7 +62,7 @@ serve(int client, char **argv)
  * here, and not in each child anew.
  */
 static void
-rehearse(void)
+rehearse(SSL_CTX *context)
 {
 	SSL_CTX *theirs = SSL_CTX_new(TLS_client_method());
 	SSL *server = SSL_new(context), *client = SSL_new(theirs);
@@ -84,16 +88,19 @@ rehearse(void)
 int
 main(int argc, char **argv)
 {
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	struct service service = {.context = context};
+
 	if (argc != 3)
 		errx(1, "usage: loop_tls COUNT PEM");
-	context = SSL_CTX_new(TLS_server_method());
 	if (context == NULL ||
 	    SSL_CTX_use_certificate_chain_file(context, argv[2]) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(context, argv[2], SSL_FILETYPE_PEM) != 1)
 		errx(1, "%s: no certificate and key", argv[2]);
 	(void)SSL_CTX_set_num_tickets(context, 0);
 	(void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-	rehearse();
-	serve_all(listen_on_loopback(0), STDIN_FILENO, serve, argv + 1);
+	service.processes = strtol(argv[1], NULL, 10);
+	rehearse(context);
+	serve_all(listen_on_loopback(0), STDIN_FILENO, serve, &service);
 	return 0;
 }
