@@ -166,43 +166,46 @@ test_26_29_pam_is_not_asked(void **state)
 	assert_string_equal(shared->user, "");
 }
 
-static void
-test_31_no_apop(void **state)
+/* What PAM alone decides by this service, without a child. */
+static enum auth_result
+decided(char *service, const struct auth_request *request)
 {
-	char backends[] = "pam", service[] = "other";
+	char backends[] = "pam";
 	const struct config config = {
 	    .auth = {.backends = backends, .pam_service = service}
         };
+	struct auth_verdict verdict;
+
+	auth_decide(&config, request, &verdict);
+	return verdict.result;
+}
+
+static void
+test_31_no_apop(void **state)
+{
+	char service[] = "other";
 	struct auth_request request = {.mech = IPC_MECH_APOP,
 	    .user = "nobody",
 	    .secret = "c4c9334bac560ecc979e58001b3e22fb",
 	    .stamp = "<1@x>"};
-	struct auth_verdict verdict;
 
 	(void)state;
-	auth_decide(&config, &request, &verdict);
-	assert_int_equal(verdict.result, AUTH_MECHANISM);
+	assert_int_equal(decided(service, &request), AUTH_MECHANISM);
 	strlcpy(request.user, "poplar-x", sizeof(request.user));
-	auth_decide(&config, &request, &verdict);
-	assert_int_equal(verdict.result, AUTH_UNKNOWN);
+	assert_int_equal(decided(service, &request), AUTH_UNKNOWN);
 	assert_int_equal(shared->authenticated, 0);
 }
 
 static void
 test_111_no_service(void **state)
 {
-	char backends[] = "pam", service[] = "poplar-test-absent";
-	const struct config config = {
-	    .auth = {.backends = backends, .pam_service = service}
-        };
-	struct auth_request request = {.mech = IPC_MECH_PASS,
+	char service[] = "poplar-test-absent";
+	const struct auth_request request = {.mech = IPC_MECH_PASS,
 	    .user = "nobody",
 	    .secret = "x"};
-	struct auth_verdict verdict;
 
 	(void)state;
-	auth_decide(&config, &request, &verdict);
-	assert_int_equal(verdict.result, AUTH_UNKNOWN);
+	assert_int_equal(decided(service, &request), AUTH_UNKNOWN);
 	assert_int_equal(shared->authenticated, 0);
 	assert_false(pam_service_present("../passwd"));
 	assert_true(pam_service_present("other"));

@@ -32,9 +32,7 @@ test_made_and_removed(void **statep)
 	assert_string_equal(content, expected);
 	assert_int_equal(entries(p->mail), 2);
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
-	dotlock_remove(&p->opening);
-	assert_int_equal(entries(p->mail), 1);
-	assert_false(noted(p));
+	remove_it(p);
 }
 
 static void

@@ -52,6 +52,15 @@ noted(const struct place *p)
 	return fstatat(p->opening.state, "dotlock", &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Removes it: the maildrop is left alone, and no note of a lock. */
+static inline void
+remove_it(struct place *p)
+{
+	dotlock_remove(&p->opening);
+	assert_int_equal(entries(p->mail), 1);
+	assert_false(noted(p));
+}
+
 /* Another program's dotlock, some seconds old. */
 static inline void
 foreign(struct place *p, const char *content, time_t age)

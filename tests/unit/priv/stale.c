@@ -28,8 +28,7 @@ test_70_stale(void **statep)
 	for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
 		foreign(p, contents[i], 301);
 		assert_int_equal(make_it(p), MD_DOTLOCK_OK);
-		dotlock_remove(&p->opening);
-		assert_int_equal(entries(p->mail), 1);
+		remove_it(p);
 	}
 }
 
@@ -108,9 +107,7 @@ test_70_damaged_note(void **statep)
 		assert_int_equal(symlinkat(notes[i], p->opening.state, "dotlock"),
 		    0);
 		assert_int_equal(make_it(p), MD_DOTLOCK_OK);
-		dotlock_remove(&p->opening);
-		assert_int_equal(entries(p->mail), 1);
-		assert_false(noted(p));
+		remove_it(p);
 	}
 }
 
