@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/lib/tap.sh
 
 if command -v clang >/dev/null; then
-	said=$(make -s VARIANT=clang all units 2>&1) && said=''
+	said=$(make -s WERROR=-Werror VARIANT=clang all units 2>&1) && said=''
 	verdict 'compilers: clang' "$said"
 else
 	skip 'compilers: clang' 'needs the program clang'

@@ -30,10 +30,12 @@ missing() {
 	done
 }
 
+# What another release of Debian does not have is left out: its tests are skipped.
 install_missing() {
 	apt-get -q -y update || return 1
 	for package in $(wanted install); do
-		is_installed "$package" || set -- "$@" "$package"
+		is_installed "$package" && continue
+		apt-cache show "$package" >/dev/null && set -- "$@" "$package"
 	done
 	[ $# -eq 0 ] || apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends "$@"
 }
@@ -77,7 +79,7 @@ remove_user() {
 
 # build GOAL...: quiet where it goes well; a failure is a failed test
 build() {
-	if make -j2 "$@" >"$log" 2>&1; then
+	if make -j2 WERROR=-Werror "$@" >"$log" 2>&1; then
 		return 0
 	fi
 	tail -n 60 "$log"
