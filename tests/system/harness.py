@@ -63,6 +63,13 @@ def sha256(path):
     return digest.hexdigest()
 
 
+def crypted(secret, setting):
+    """crypt(3) of a secret, through perl, which has it everywhere."""
+    done = subprocess.run(["perl", "-e", "print crypt($ARGV[0], $ARGV[1])", secret, setting],
+                          stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode()
+
+
 def wait_until(condition, seconds=10, what="a condition", pause=0.01):
     """Polls until it holds; returns its value."""
     deadline = time.monotonic() + seconds

@@ -148,7 +148,8 @@ class Programs:
         path = self.storm.path
         commands = {
             "mutt": ["timeout", "20", "script", "-qec",
-                     f"mutt -n -F {self.storm.tools}/muttrc -f {path}", "/dev/null"],
+                     f"stty rows 24 cols 80 && mutt -n -F {self.storm.tools}/muttrc -f {path}",
+                     "/dev/null"],
             "s-nail": ["sh", "-c", NAIL.format(path=path, saved=self.saved)],
         }
         self.storm.thread(self._read, name, self._inside(commands[name]))

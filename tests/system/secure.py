@@ -22,6 +22,11 @@ try:
 except ImportError:
     x509 = None
 
+# what an authority's key is for: strict clients want to read it
+SIGNS = x509 and x509.KeyUsage(
+    digital_signature=False, content_commitment=False, key_encipherment=False,
+    data_encipherment=False, key_agreement=False, key_cert_sign=True, crl_sign=True,
+    encipher_only=False, decipher_only=False)
 DAY = datetime.timedelta(days=1)
 NAME = "localhost"
 
@@ -39,17 +44,22 @@ def authority(name):
     """A certificate authority: its certificate and key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test {name}")])
-    certificate = builder(subject, subject, key, 3650).add_extension(
-        x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256())
+    made = builder(subject, subject, key, key, 3650).add_extension(
+        x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    certificate = made.add_extension(SIGNS, critical=True).sign(key, hashes.SHA256())
     (folder() / f"{name}.pem").write_bytes(pem(certificate))
     return certificate, key
 
 
-def builder(subject, issuer, key, days, begin=-1):
-    now = datetime.datetime.utcnow()
+def builder(subject, issuer, key, issuer_key, days, begin=-1):
+    """With the key identifiers of RFC 5280, without which strict clients refuse."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    issuers = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
     return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
             .public_key(key.public_key()).serial_number(x509.random_serial_number())
-            .not_valid_before(now + begin * DAY).not_valid_after(now + days * DAY))
+            .not_valid_before(now + begin * DAY).not_valid_after(now + days * DAY)
+            .add_extension(own, critical=False).add_extension(issuers, critical=False))
 
 
 def pem(certificate):
@@ -72,7 +82,7 @@ def pair(label, names=(NAME, "127.0.0.1"), emails=(), common=None, days=365, beg
     key = key_of(kind)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)
                          for name in ([common] if isinstance(common, str) else common or [label])])
-    made = builder(subject, issuer.subject, key, days, begin)
+    made = builder(subject, issuer.subject, key, issuer_key, days, begin)
     alternatives = [general_name(name) for name in names] + [x509.RFC822Name(e) for e in emails]
     if alternatives:
         made = made.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)

@@ -5,21 +5,16 @@ import os
 import re
 import secrets
 import time
-import warnings
 
 import harness
 import oracle
-from harness import memory_of, needs_root
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import crypt
+from harness import crypted, memory_of, needs_root
 
 MAIL = oracle.mbox_of(oracle.message_of(120), oracle.message_of(200, b"2"))
 
 
 def hashed(password):
-    return crypt.crypt(password, crypt.mksalt(crypt.METHOD_SHA512, rounds=1000))
+    return crypted(password, f"$6$rounds=1000${secrets.token_hex(8)}")
 
 
 def scram(password, iterations=4096):

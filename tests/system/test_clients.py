@@ -18,6 +18,7 @@ import shutil
 import socketserver
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 
@@ -467,6 +468,7 @@ def run_in_terminal(command, environment, folder, seconds=60, password=b""):
     asks for; returns status and output."""
     pid, terminal = pty.fork()
     if pid == 0:
+        termios.tcsetwinsize(0, (24, 80))  # ncurses refuses a terminal without a size
         os.chdir(folder)
         if WHO:
             os.setgroups([])
@@ -486,6 +488,13 @@ def run_in_terminal(command, environment, folder, seconds=60, password=b""):
         pass
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output
+
+
+def scram_of_mpop():
+    """Where mpop can bind to the channel it does not log in without: the server
+    offers both (RFC 5802 section 6)."""
+    said = subprocess.run(["mpop", "--version"], stdout=subprocess.PIPE, check=True).stdout
+    return "SCRAM-SHA-256-PLUS" if b"scram-sha-256-plus" in said else "SCRAM-SHA-256"
 
 
 class Mutt(ClientTests, harness.TestCase):

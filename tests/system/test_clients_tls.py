@@ -13,7 +13,7 @@ import scram
 import secure
 import test_clients
 from sasl import SecureCase, b64
-from test_clients import Inbox, own, run_in_terminal, stored
+from test_clients import Inbox, own, run_in_terminal, scram_of_mpop, stored
 
 MAIL = test_clients.made_mailbox(3, 5)
 MESSAGES = sorted(stored(message) for message in oracle.parse(MAIL))
@@ -101,7 +101,10 @@ class Curl(ClientTests, secure.TlsCase):
 
 class Mpop(ClientTests, secure.TlsCase):
     program = "mpop"
-    mechanisms = ("SCRAM-SHA-256", "PLAIN", "LOGIN", "PASS", "EXTERNAL")
+
+    @property
+    def mechanisms(self):
+        return (scram_of_mpop(), "PLAIN", "LOGIN", "PASS", "EXTERNAL")
 
     def fetch(self, stls, mechanism):
         inbox = self.new_maildir()
