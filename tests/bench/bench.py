@@ -1,23 +1,27 @@
 """make bench: Poplar, the peers that can be started, and the reference loops,
 in one run on one machine; a table with ratios, JSON and plots.
 
-bench.py [--quick] [--only NAME,...] [--alone]
+bench.py [--quick] [--only NAME,...] [--alone] [--dir DIR]
   --quick  smaller mailboxes, less of the peers, no plots: under two minutes
   --only   only measures with one of these words in their names, no plots
   --alone  without the peers
+  --dir    maildrops of all servers and of the loops there: measures that file system
 """
 import argparse
 import json
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 import peers  # noqa: E402
 import series  # noqa: E402
+import tools  # noqa: E402
 from measures import MEASURES, QUICK_FOR_PEERS, Run  # noqa: E402
 from servers import Loop, Poplar  # noqa: E402
 from table import lines  # noqa: E402
@@ -29,6 +33,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--only", default="", type=lambda text: text.split(","))
+    parser.add_argument("--dir", type=pathlib.Path)
     return parser.parse_args()
 
 
@@ -130,6 +135,9 @@ def main():
     options = arguments()
     run = Run(options.quick, say)
     unable = "not asked for" if options.alone else peers.isolate()
+    if options.dir:
+        tools.place = options.dir.resolve()
+        tempfile.tempdir = str(tools.place)
     WORK.mkdir(parents=True, exist_ok=True)
     before = machine()
     servers, reasons = start_all(options, unable)
@@ -142,6 +150,8 @@ def main():
     finally:
         for server in servers:
             server.stop()
+        if options.dir:
+            shutil.rmtree(tools.place / "peers", ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,9 @@ mailbox expects; run.note() keeps what differed and the client's CPU share.
 """
 import time
 
-from servers import copy_synced, pss_kb
-from tools import (MEGABYTE, WORK, Idle, MeasureError, crowd, mailbox, median, sums_of, tool, visit,
+from servers import copied, pss_kb
+from tools import (MEGABYTE, Idle, MeasureError, crowd, mailbox, median, sums_of, tool, visit,
                    whole_sums)
-
-SCRATCH = WORK / "scratch"
 
 
 class Run:
@@ -233,20 +231,18 @@ def loop_rewrite(run, _):
         source = mailbox(megabytes * 100, megabytes * MEGABYTE)
 
         def once(source=source, megabytes=megabytes):
-            copy_synced(source, SCRATCH)
-            return {f"loop_rewrite_{megabytes}m": tool("loop", "rewrite", SCRATCH, 10_000)["ms"]}
+            with copied(source) as path:
+                ms = tool("loop", "rewrite", path, 10_000)["ms"]
+            return {f"loop_rewrite_{megabytes}m": ms}
         figures.update(run.repeat(once))
-    SCRATCH.unlink()
     return figures
 
 
 def loop_truncate(run, _):
     def once():
-        copy_synced(mailbox(2000, 100 * MEGABYTE), SCRATCH)
-        return {"loop_truncate": tool("loop", "truncate", SCRATCH)["ms"]}
-    figures = run.repeat(once)
-    SCRATCH.unlink()
-    return figures
+        with copied(mailbox(2000, 100 * MEGABYTE)) as path:
+            return {"loop_truncate": tool("loop", "truncate", path)["ms"]}
+    return run.repeat(once)
 
 
 # memory

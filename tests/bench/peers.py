@@ -7,7 +7,6 @@ here, and every peer gets the folders that it expects mounted over those of
 the machine. Nothing of that is seen outside or stays. It needs root; without
 it there are no peers.
 """
-import crypt
 import os
 import pathlib
 import signal
@@ -17,13 +16,14 @@ import sys
 import time
 
 import harness
+import tools
 from servers import FIRST_UID, USERS, Server, descendants
 from tools import BIN, WORK, MeasureError
 
 PACKAGES = harness.ROOT / "build" / "pkgs"
 ISOLATED = "POPLAR_BENCH_ISOLATED"
 # cheap, so that not the hash is measured
-HASH = crypt.crypt("secret", "pb")
+HASH = harness.crypted("secret", "pb")
 SYSTEM_USERS = ("dovecot", "dovenull", "popa3d", "spop3d")
 
 
@@ -82,7 +82,7 @@ class Peer(Server):
     few = 300
 
     def __init__(self, certificate):
-        self.dir = WORK / "peers" / self.name
+        self.dir = tools.place / "peers" / self.name
         self.mail = self.dir / "mail"
         for path in (self.dir, self.mail, self.dir / "run", self.dir / "state"):
             path.mkdir(parents=True, exist_ok=True)

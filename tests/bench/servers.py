@@ -3,12 +3,13 @@
 A server listens on loopback, knows the users bench0, bench1 ... with the
 password "secret", and takes mailboxes into their maildrops.
 """
+import contextlib
 import copy
-import crypt
 import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 
 import harness
 
@@ -24,6 +25,15 @@ def copy_synced(source, target):
     descriptor = os.open(target, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
+
+
+@contextlib.contextmanager
+def copied(source):
+    """Such a copy for a loop, where Poplar's maildrops are."""
+    with tempfile.TemporaryDirectory(prefix="poplar-bench-") as folder:
+        path = pathlib.Path(folder) / "maildrop"
+        copy_synced(source, path)
+        yield path
 
 
 def descendants(pid):
@@ -95,7 +105,8 @@ class Poplar(Server):
         self.tls_port = harness.free_port()
         as_root = os.geteuid() == 0
         # the same hash as the peers': the cheapest that crypt(3) has
-        users = {f"bench{n}": {"credential": crypt.crypt("secret", "pb")} for n in range(USERS)}
+        credential = harness.crypted("secret", "pb")
+        users = {f"bench{n}": {"credential": credential} for n in range(USERS)}
         if as_root:
             for n, user in enumerate(users.values()):
                 user["uid"] = user["gid"] = FIRST_UID + n

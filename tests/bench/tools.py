@@ -14,6 +14,8 @@ import harness
 
 WORK = harness.ROOT / "build" / "bench"
 MAIL = WORK / "mail"
+# where the peers' maildrops are, and with --dir all others too
+place = WORK
 BIN = harness.BUILD / "bench"
 
 MEGABYTE = 1_000_000
@@ -56,8 +58,8 @@ def whole_sums(path):
 
 
 def free_octets():
-    WORK.mkdir(parents=True, exist_ok=True)
-    return shutil.disk_usage(WORK).free
+    place.mkdir(parents=True, exist_ok=True)
+    return shutil.disk_usage(place).free
 
 
 def visit(server, *steps, sums=None, user="bench0", tls=False, timeout=600):
