@@ -35,7 +35,10 @@ int disk_truncate(int fd, off_t size);
 /* Sets the disk to work on [at, at + len) and does not wait: no promise. */
 void disk_start_sync(int fd, off_t at, off_t len);
 
-/* Makes sure that [at, at + len) can be written; fallocate(2), size grows. */
+/*
+ * Makes sure that [at, at + len) can be written: fallocate(2) where there is a hole
+ * in it, and the size grows. Where the file is in one piece nothing changes.
+ */
 int disk_allocate(int fd, off_t at, off_t len);
 
 /* The same, but the size of the file stays: room for a write to come. */

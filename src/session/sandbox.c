@@ -89,6 +89,7 @@ static const struct row common_rows[] = {
     ANY(fdatasync),
     ONLY(sync_file_range, 3, SYNC_FILE_RANGE_WRITE),
     ANY(fallocate),
+    ONLY(lseek, 2, SEEK_HOLE),
     ANY(close),
     ONLY(fcntl, 1, F_OFD_SETLK),
     ONLY(fcntl, 1, F_GETFL),

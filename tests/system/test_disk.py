@@ -125,7 +125,7 @@ class Faults(Sweep):
         server = self.server()
         for error in (errno.ENOSPC, errno.EDQUOT):
             for update, word in ((Update(KEPT, [2]), "+OK"), (Update(NARROW, [1]), "-ERR")):
-                said, blow = self.struck(server, update, strike.failing(error), 2,
+                said, blow = self.struck(server, update, strike.failing(error), 1,
                                          ["fallocate"])
                 self.assertEqual(blow.hit, "fallocate")
                 self.assertTrue(said.startswith(word), said)
