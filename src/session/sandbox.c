@@ -34,6 +34,9 @@
 #include "log.h"
 #include "maildrop.h"
 
+/* 32-bit systems have other calls for many rows, i386 one for all of sockets. */
+_Static_assert(sizeof(long) == 8, "Poplar's sandbox is for 64-bit systems");
+
 #ifndef PR_SET_MDWE
 #define PR_SET_MDWE 65
 #endif
