@@ -33,7 +33,8 @@ make_file(bool hole)
 	for (off_t n = 0; n < 3; n++) {
 		if (n == 1 && hole)
 			continue;
-		assert_int_equal(disk_write(fd, block, sizeof(block), n * BLOCK), 0);
+		assert_int_equal(disk_write(fd, block, sizeof(block), n * BLOCK),
+		    0);
 	}
 	assert_int_equal(disk_sync(fd), 0);
 	return fd;
