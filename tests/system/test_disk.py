@@ -23,6 +23,8 @@ KEPT = strike.mbox([900, 300_000, 1200, 260_000, 700])
 SMALL = strike.mbox([300, 900, 400, 600])
 # far more octets to move than a gap of one small message lets go in steps
 NARROW = strike.mbox([100] + [500_000] * 4)
+# most of the second message can be a hole
+HOLLOW = oracle.mbox_of(strike.message(1, 900), strike.message(2, 900) + bytes(1_000_000) + b"\n")
 WRITERS = ("pwrite64", "fdatasync", "fsync", "ftruncate", "fallocate")
 
 
@@ -355,6 +357,22 @@ class FullDisk(DiskCase):
             self.assertTrue(said.startswith(word), f"{update.numbers}: {said}")
             (state / "ballast").unlink()
             self.repaired(server, update, said)
+
+    def test_G77_hole_on_a_full_disk(self):
+        """What the disk has no block for is not written over: nothing is begun."""
+        mail = self.memory("mail", 8 << 20)
+        server = self.server(mail=mail)
+        update = Update(HOLLOW, [1])
+
+        def dig():
+            subprocess.run(["fallocate", "--dig-holes", server.path()], check=True)
+            self.assertLess(os.stat(server.path()).st_blocks * 512, 100_000)
+            self.fill(mail)
+        said = self.quit_on(server, update, dig)
+        self.assertTrue(said.startswith("-ERR [SYS/TEMP] "), said)
+        self.assertEqual(strike.leftovers(server), [])
+        (mail / "ballast").unlink()
+        self.repaired(server, update, said)
 
     def test_G77_full_disk_of_both(self):
         """Mail and state folder on one full disk; G88 without a quota."""
