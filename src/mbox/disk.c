@@ -100,7 +100,7 @@ allocate(int fd, int mode, off_t at, off_t len)
 	return result;
 }
 
-/* Room for what has it would cost the next sync a commit of the file system. */
+/* fallocate(2) changes the inode of a file that has it all, and that must be synced. */
 int
 disk_allocate(int fd, off_t at, off_t len)
 {

@@ -36,8 +36,8 @@ int disk_truncate(int fd, off_t size);
 void disk_start_sync(int fd, off_t at, off_t len);
 
 /*
- * Makes sure that [at, at + len) can be written: fallocate(2) where there is a hole
- * in it, and the size grows. Where the file is in one piece nothing changes.
+ * Makes sure that [at, at + len) can be written; fallocate(2), size grows. A file
+ * that has all of it, without a hole, does not change.
  */
 int disk_allocate(int fd, off_t at, off_t len);
 

@@ -37,7 +37,8 @@ FORBIDDEN = (
     ("io_uring_setup", 1), ("userfaultfd",), ("memfd_create",), ("perf_event_open",),
     ("mprotect", 0, 4096, PROT_ALL), ("pkey_mprotect", 0, 4096, PROT_ALL),
     ("mmap", 0, 4096, PROT_ALL, ANONYMOUS, 2**64 - 1), ("mmap", 0, 4096, 1, mmap.MAP_SHARED, 3),
-    ("fcntl", 3, 0), ("fcntl", 3, 2, 0), ("fcntl", 3, 6), ("newfstatat", AT_FDCWD, 0, 0, 0),
+    ("fcntl", 3, 0), ("fcntl", 3, 2, 0), ("fcntl", 3, 6), ("lseek", 3, 0, os.SEEK_SET),
+    ("newfstatat", AT_FDCWD, 0, 0, 0),
     ("dup2", 3, 9), ("pipe2",), ("eventfd2",), ("signalfd4", 3), ("rt_sigaction", 31),
     ("0x40000101", AT_FDCWD),  # openat of another ABI
     ("shmget",), ("mq_open",), ("syslog", 3), ("reboot",), ("init_module",), ("uname",),

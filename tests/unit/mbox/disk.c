@@ -21,7 +21,7 @@
 
 static char block[BLOCK];
 
-/* A file without a name: a block, one that is a hole, a block. */
+/* A file without a name: three blocks, or a hole in place of the second. */
 static int
 make_file(bool hole)
 {
