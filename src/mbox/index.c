@@ -108,16 +108,9 @@ walk_on(struct walk *walk, const struct message *messages, size_t count)
 	return (walk->flags & ~MESSAGE_STORED) == 0;
 }
 
-/* Of so many records that are left, those of the next part. */
-static size_t
-part_of(uint64_t left)
-{
-	return left < PART ? left : PART;
-}
-
 /* The checksum of a part, which knows its place. */
 static uint64_t
-part_sum(const struct message *records, uint64_t first, size_t count)
+part_sum(const struct message *records, uint64_t first, uint64_t count)
 {
 	return XXH3_64bits_withSeed(records, count * sizeof(*records), first);
 }
@@ -135,9 +128,8 @@ read_parts(int fd, const struct header *header, struct table *table,
 	const uint64_t total = (uint64_t)header->count + header->gone_count;
 	const size_t size = sizeof(*table->messages);
 	uint64_t sum = 0;
-	size_t n;
 
-	for (uint64_t done = table->first; done < total; done += n) {
+	for (uint64_t done = table->first, n; done < total; done += n) {
 		struct message *part = table->messages + (done - table->first);
 		const uint64_t messages = done < header->count
 		                              ? header->count - done
@@ -145,7 +137,7 @@ read_parts(int fd, const struct header *header, struct table *table,
 
 		table->summed = (uint32_t)done;
 		table->sum = sum;
-		n = part_of(total - done);
+		n = total - done < PART ? total - done : PART;
 		if (disk_read(fd, part, n * size,
 		        (off_t)(header->at + done * size)) != (ssize_t)(n * size))
 			return false;
@@ -430,16 +422,17 @@ write_records(int fd, const struct table *table, uint32_t from,
 {
 	const size_t size = sizeof(struct message);
 	const uint64_t total = (uint64_t)table->count + table->gone_count;
-	uint64_t first = from >= table->summed ? table->summed : 0, skip;
-	struct message *part = calloc(part_of(total - first) + 1, size);
-	size_t n;
+	uint64_t first = from >= table->summed ? table->summed : 0, n, skip;
+	struct message *part = calloc(total - first < PART ? total - first + 1
+	                                                   : PART,
+	    size);
 	int result = -1;
 
 	if (part == NULL)
 		return -1;
 	header->records_sum = first > 0 ? table->sum : 0;
 	for (; first < total; first += n) {
-		n = part_of(total - first);
+		n = total - first < PART ? total - first : PART;
 		fill_part(table, first, n, part);
 		header->records_sum += part_sum(part, first, n);
 		skip = from > first ? from - first : 0;
