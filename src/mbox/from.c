@@ -1,10 +1,11 @@
 /*
  * The From_ line. Runs inside the session.
  *
- * The words of the line are taken from its end, each is given the letter of
- * what it may be in a date, and the last letters must be one of the orders in
- * the table: asctime(3) with up to two zones before or behind the year, or
- * day and month the other way round. Nothing is asked of what is before.
+ * Nearly all end as asctime(3) writes, with each word in its place. Of the others
+ * the words are taken from the end, each is given the letter of what it may be in a
+ * date, and the last letters must be one of the orders in the table: asctime(3) with
+ * up to two zones before or behind the year, or day and month the other way round.
+ * Nothing is asked of what is before.
  */
 #include "from.h"
 
@@ -12,6 +13,7 @@
 
 #define PREFIX "From "
 #define PREFIX_LEN 5
+#define ASCTIME_LEN 24
 #define WORDS_MAX 10 /* the longest date and "remote from host" */
 
 struct word {
@@ -180,6 +182,26 @@ is_word(const struct word *word, const char *text)
 	       memcmp(word->text, text, word->len) == 0;
 }
 
+/* Whether what follows "From " ends as asctime(3) writes. */
+static bool
+ends_in_asctime(const char *text, size_t len)
+{
+	const char *date;
+	size_t pad;
+
+	if (len < ASCTIME_LEN)
+		return false;
+	date = text + len - ASCTIME_LEN;
+	pad = date[8] == ' ' ? 1 : 0;
+	return date[-1] == ' ' && date[3] == ' ' && date[7] == ' ' &&
+	       date[10] == ' ' && date[19] == ' ' &&
+	       is_weekday(&(struct word){date, 3}) &&
+	       is_month(&(struct word){date + 4, 3}) &&
+	       is_day(&(struct word){date + 8 + pad, 2 - pad}) &&
+	       is_time(&(struct word){date + 11, 8}) &&
+	       is_year(&(struct word){date + 20, 4});
+}
+
 /* Whether what follows "From " ends in a date. */
 static bool
 ends_in_date(const char *text, size_t len)
@@ -231,6 +253,8 @@ from_line(const char *line, size_t len, bool last)
 		return FROM_UNDECIDED;
 	if (line[some - 1] == '\r')
 		some--;
-	return ends_in_date(line + PREFIX_LEN, some - PREFIX_LEN) ? FROM_YES
-	                                                          : FROM_NO;
+	line += PREFIX_LEN;
+	some -= PREFIX_LEN;
+	return ends_in_asctime(line, some) || ends_in_date(line, some) ? FROM_YES
+	                                                               : FROM_NO;
 }

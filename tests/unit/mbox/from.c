@@ -149,6 +149,35 @@ test_long_line(void **state)
 	free(line);
 }
 
+/* Whatever one octet is changed to: as with a blank behind, which changes nothing. */
+static void
+test_changed_octets(void **state)
+{
+	static const char *const lines[] = {
+	    "From a Tue Nov 17 21:28:37 2009 ",
+	    "From Tue Nov  7 21:28:37 2009 ",
+	};
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(lines) / sizeof(lines[0]); n++) {
+		const size_t len = strlen(lines[n]) - 1;
+		char line[40];
+
+		for (size_t i = 5; i < len; i++) {
+			for (int octet = 0; octet < 256; octet++) {
+				memcpy(line, lines[n], len + 1);
+				line[i] = (char)octet;
+				if (octet == '\n' ||
+				    (octet == '\r' && i == len - 1))
+					continue;
+				if (from_line(line, len, true) !=
+				    from_line(line, len + 1, true))
+					fail_msg("octet %d at %zu", octet, i);
+			}
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -157,6 +186,7 @@ main(void)
 	    cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_prefixes),
 	    cmocka_unit_test(test_long_line),
+	    cmocka_unit_test(test_changed_octets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
