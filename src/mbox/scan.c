@@ -21,12 +21,11 @@
 
 #include "from.h"
 #include "hash.h"
+#include "header.h"
 #include "lines.h"
 #include "pages.h"
 #include "wire.h"
 
-/* What a header line is told by; longer than any in the tables below. */
-#define LOOK_AHEAD 80
 #define CARRY_MAX (FROM_LINE_MAX + 8)
 #define JOIN_MAX (2 * CARRY_MAX)
 
@@ -38,16 +37,6 @@ enum state {
 	IN_BODY,
 	STATES
 };
-
-/* Signs of the internal message; it has all but RECEIVED. */
-enum sign {
-	SIGN_FIRST = 1, /* first in the file, from MAILER-DAEMON */
-	SIGN_IMAP = 2,
-	SIGN_SUBJECT = 4,
-	SIGN_RECEIVED = 8
-};
-
-#define SIGNS_INTERNAL (SIGN_FIRST | SIGN_IMAP | SIGN_SUBJECT)
 
 struct scan {
 	struct scan_sink sink;
@@ -62,36 +51,6 @@ struct scan {
 	bool line_start; /* of the body: the next octet begins a line */
 	char carry[CARRY_MAX];
 	size_t carried;
-};
-
-#define LITERAL(text) (text), sizeof(text) - 1
-
-/* Header names that mail readers rewrite. */
-static const struct {
-	const char *text;
-	size_t length;
-} rewritten[] = {
-    {LITERAL("Status:")},
-    {LITERAL("X-Status:")},
-    {LITERAL("X-Keywords:")},
-    {LITERAL("X-UID:")},
-    {LITERAL("X-UIDL:")},
-    {LITERAL("X-IMAP:")},
-    {LITERAL("X-IMAPbase:")},
-    {LITERAL("X-Mozilla-")}, /* any name that begins so */
-    {LITERAL("Content-Length:")},
-    {LITERAL("Lines:")},
-};
-
-static const struct {
-	const char *text;
-	bool whole_line;
-	enum sign sign;
-} signs[] = {
-    {"X-IMAP:",                                                    false, SIGN_IMAP    },
-    {"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA", true,
-     SIGN_SUBJECT                                                                      },
-    {"Received:",                                                  false, SIGN_RECEIVED},
 };
 
 struct scan *
@@ -155,18 +114,9 @@ end_message(struct scan *scan, uint64_t end, size_t separator)
 	scan->now.end = end;
 	scan->now.next = end + separator;
 	scan->now.octets = scan->wire.octets;
-	scan->now.internal = scan->signs == SIGNS_INTERNAL;
+	scan->now.internal = scan->signs == HEADER_INTERNAL;
 	if (scan->error == MD_OK)
 		fail(scan, scan->sink.found(scan->sink.ctx, &scan->now));
-}
-
-/* The length of an empty line at the beginning of src; 0: it is not empty. */
-static size_t
-empty_line(const char *src, size_t len)
-{
-	if (len > 0 && src[0] == '\n')
-		return 1;
-	return len > 1 && src[0] == '\r' && src[1] == '\n' ? 2 : 0;
 }
 
 /* Whether a message ends before the empty line at the beginning of src. */
@@ -196,7 +146,8 @@ at_start(struct scan *scan, const char *src, size_t len, bool last)
 	enum from_verdict verdict = first ? from_first_line(src, len, last)
 	                                  : from_line(src, len, last);
 
-	if (verdict == FROM_UNDECIDED || (first && len < LOOK_AHEAD && !last))
+	if (verdict == FROM_UNDECIDED ||
+	    (first && len < HEADER_LOOK_AHEAD && !last))
 		return 0;
 	if (verdict == FROM_NO) {
 		fail(scan, MD_FORMAT);
@@ -205,7 +156,7 @@ at_start(struct scan *scan, const char *src, size_t len, bool last)
 	begin_message(scan, scan->at);
 	if (first && len > n && memcmp(src, daemon, n) == 0 &&
 	    strchr(" @", src[n]) != NULL)
-		scan->signs |= SIGN_FIRST;
+		scan->signs |= HEADER_FIRST;
 	return 0;
 }
 
@@ -221,61 +172,17 @@ in_from_line(struct scan *scan, const char *src, size_t len, bool last)
 	return (size_t)(lf + 1 - src);
 }
 
-/* In any case, ASCII alone: what a locale says has no say here. */
-static bool
-begins_with(const char *src, size_t len, const char *text, size_t length)
-{
-	if (len < length)
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		unsigned difference = (unsigned char)(src[i] ^ text[i]);
-
-		if (difference != 0 &&
-		    (difference != 0x20 || (text[i] | 0x20) < 'a' ||
-		        (text[i] | 0x20) > 'z'))
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_rewritten(const char *src, size_t len)
-{
-	/* most lines begin with another letter */
-	if (memchr("SXCLsxcl", src[0], 8) == NULL)
-		return false;
-	for (size_t i = 0; i < sizeof(rewritten) / sizeof(rewritten[0]); i++) {
-		if (begins_with(src, len, rewritten[i].text, rewritten[i].length))
-			return true;
-	}
-	return false;
-}
-
-/* Looks for the signs of the internal message in a header line. */
-static void
-look_for_signs(struct scan *scan, const char *src, size_t len)
-{
-	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
-		size_t n = strlen(signs[i].text);
-
-		if (!begins_with(src, len, signs[i].text, n))
-			continue;
-		if (!signs[i].whole_line || empty_line(src + n, len - n) > 0)
-			scan->signs |= signs[i].sign;
-	}
-}
-
 /* Judges the header line at the beginning of src. False: not enough to tell. */
 static bool
 judge_header_line(struct scan *scan, const char *src, size_t len, bool last)
 {
 	if (src[0] == ' ' || src[0] == '\t')
 		return true; /* folded: as the line before */
-	if (len < LOOK_AHEAD && !last && memchr(src, '\n', len) == NULL)
+	if (len < HEADER_LOOK_AHEAD && !last && memchr(src, '\n', len) == NULL)
 		return false;
-	scan->skipped = is_rewritten(src, len);
-	if ((scan->signs & SIGN_FIRST) != 0)
-		look_for_signs(scan, src, len);
+	scan->skipped = header_is_rewritten(src, len);
+	if ((scan->signs & HEADER_FIRST) != 0)
+		scan->signs |= header_signs(src, len);
 	return true;
 }
 
@@ -317,7 +224,7 @@ in_headers(struct scan *scan, const char *src, size_t len, bool last)
 		const char *lf;
 
 		if (scan->state == AT_HEADER_LINE &&
-		    (empty_line(src + at, len - at) > 0 ||
+		    (header_empty_line(src + at, len - at) > 0 ||
 		        !judge_header_line(scan, src + at, len - at, last)))
 			break;
 		if (scan->skipped != skipped) {
@@ -337,7 +244,7 @@ in_headers(struct scan *scan, const char *src, size_t len, bool last)
 static size_t
 at_header_line(struct scan *scan, const char *src, size_t len, bool last)
 {
-	size_t empty = empty_line(src, len);
+	size_t empty = header_empty_line(src, len);
 
 	if (empty > 0)
 		return end_headers(scan, src, len, empty, last);
