@@ -9,15 +9,32 @@
 
 #include <md5.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "md5.h"
+#include "pages.h"
 #include "xxh.h"
 
+/* Longer headers are hashed as they come. */
+#define HEADER_MAX ((size_t)16 * 1024)
+/* Fewer are hashed faster one after the other. */
+#define LANES_WORTH 3
+
+/* Headers that wait to be hashed together with others. */
+struct header {
+	unsigned char text[HEADER_MAX + MD5_PADDING];
+	size_t len;
+	unsigned char *digest; /* the caller's: where it is to go */
+};
+
 struct hash {
-	MD5_CTX header;
+	struct header headers[MD5_LANES]; /* those owed, then those under way */
+	size_t owed;
+	MD5_CTX long_header;
+	bool is_long; /* the headers under way */
+	bool unended; /* their last octet is no LF */
 	XXH3_state_t *body;
-	bool unended;     /* the last octet of the headers is no LF */
 	char line_end[2]; /* of the body: not hashed before more follows */
 	size_t line_end_len;
 };
@@ -25,7 +42,7 @@ struct hash {
 struct hash *
 hash_new(void)
 {
-	struct hash *hash = calloc(1, sizeof(*hash));
+	struct hash *hash = pages_new(sizeof(*hash));
 
 	if (hash == NULL)
 		return NULL;
@@ -43,7 +60,7 @@ hash_free(struct hash *hash)
 	if (hash == NULL)
 		return;
 	XXH3_freeState(hash->body);
-	free(hash);
+	(void)munmap(hash, sizeof(*hash));
 }
 
 /* Hashes octets in every way that this folder does. */
@@ -56,6 +73,7 @@ try(struct hash *hash, const char *octets, size_t len)
 	hash_header(hash, octets, len);
 	hash_body(hash, octets, len);
 	hash_finish(hash, header, body);
+	hash_settle(hash);
 	XXH3_64bits_reset(hash->body);
 	XXH3_64bits_update(hash->body, octets, len);
 	(void)XXH3_64bits_digest(hash->body);
@@ -83,9 +101,16 @@ hash_prepare(void)
 }
 
 void
+hash_forget(struct hash *hash)
+{
+	hash->owed = 0;
+}
+
+void
 hash_start(struct hash *hash)
 {
-	MD5Init(&hash->header);
+	hash->headers[hash->owed].len = 0;
+	hash->is_long = false;
 	hash->unended = false;
 	hash->line_end_len = 0;
 	XXH3_128bits_reset(hash->body);
@@ -94,10 +119,22 @@ hash_start(struct hash *hash)
 void
 hash_header(struct hash *hash, const char *src, size_t len)
 {
+	struct header *header = &hash->headers[hash->owed];
+
 	if (len == 0)
 		return;
-	MD5Update(&hash->header, (const uint8_t *)src, len);
 	hash->unended = src[len - 1] != '\n';
+	if (!hash->is_long && len <= HEADER_MAX - header->len) {
+		memcpy(header->text + header->len, src, len);
+		header->len += len;
+		return;
+	}
+	if (!hash->is_long) {
+		MD5Init(&hash->long_header);
+		MD5Update(&hash->long_header, header->text, header->len);
+		hash->is_long = true;
+	}
+	MD5Update(&hash->long_header, (const uint8_t *)src, len);
 }
 
 size_t
@@ -133,17 +170,66 @@ hash_body(struct hash *hash, const char *src, size_t len)
 	hash->line_end_len = tail;
 }
 
+/* The headers are over: hashed if they are long, else owed. */
+static void
+finish_header(struct hash *hash, unsigned char *digest)
+{
+	if (hash->unended)
+		hash_header(hash, "\n", 1);
+	if (hash->is_long) {
+		MD5Final(digest, &hash->long_header);
+		return;
+	}
+	hash->headers[hash->owed++].digest = digest;
+	if (hash->owed == MD5_LANES)
+		hash_settle(hash);
+}
+
 void
 hash_finish(struct hash *hash, unsigned char header[HASH_SIZE],
     unsigned char body[HASH_SIZE])
 {
 	XXH128_canonical_t canonical;
 
-	if (hash->unended)
-		hash_header(hash, "\n", 1);
-	MD5Final(header, &hash->header);
+	finish_header(hash, header);
 	if (is_half(hash))
 		XXH3_128bits_update(hash->body, hash->line_end, 1);
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash->body));
 	memcpy(body, canonical.digest, HASH_SIZE);
+}
+
+static void
+settle_one(const struct header *header)
+{
+	MD5_CTX context;
+
+	MD5Init(&context);
+	MD5Update(&context, header->text, header->len);
+	MD5Final(header->digest, &context);
+}
+
+static void
+settle_together(struct hash *hash)
+{
+	unsigned char digests[MD5_LANES][MD5_SIZE];
+	struct md5_text texts[MD5_LANES];
+
+	for (size_t i = 0; i < MD5_LANES; i++) {
+		texts[i].octets = hash->headers[i].text;
+		texts[i].len = i < hash->owed ? hash->headers[i].len : 0;
+	}
+	md5_lanes(texts, digests);
+	for (size_t i = 0; i < hash->owed; i++)
+		memcpy(hash->headers[i].digest, digests[i], MD5_SIZE);
+}
+
+void
+hash_settle(struct hash *hash)
+{
+	if (hash->owed >= LANES_WORTH)
+		settle_together(hash);
+	else
+		for (size_t i = 0; i < hash->owed; i++)
+			settle_one(&hash->headers[i]);
+	hash->owed = 0;
 }

@@ -7,7 +7,11 @@
 
 #include <stddef.h>
 
-#define HASH_SIZE 16
+#include "md5.h"
+
+#define HASH_SIZE MD5_SIZE
+/* So many messages' headers may be owed: they are hashed together. */
+#define HASH_OWED_MAX MD5_LANES
 
 struct hash;
 
@@ -26,9 +30,16 @@ void hash_start(struct hash *hash);
 void hash_header(struct hash *hash, const char *src, size_t len);
 void hash_body(struct hash *hash, const char *src, size_t len);
 
-/* MD5 of the headers, XXH3-128 of the body in its canonical form. */
+/*
+ * Ends a message: MD5 of the headers, XXH3-128 of the body in its canonical form.
+ * The first may be owed until hash_settle(): header must stay where it is till then.
+ */
 void hash_finish(struct hash *hash, unsigned char header[HASH_SIZE],
     unsigned char body[HASH_SIZE]);
+void hash_settle(struct hash *hash);
+
+/* What is owed is not wanted any more. */
+void hash_forget(struct hash *hash);
 
 /* The length of the line end behind octets; a CR may be half of one. */
 size_t hash_line_end(const char *src, size_t len);

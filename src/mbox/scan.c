@@ -42,8 +42,10 @@ struct scan {
 	struct scan_sink sink;
 	enum state state;
 	enum md_error error;
-	uint64_t at;             /* offset of the next octet to be judged */
-	struct scan_message now; /* the message under way */
+	uint64_t at; /* offset of the next octet to be judged */
+	/* ended and not yet told, then the one under way */
+	struct scan_message messages[HASH_OWED_MAX];
+	size_t ended;
 	struct wire wire;
 	struct hash *hash;
 	unsigned signs;
@@ -84,7 +86,9 @@ scan_start(struct scan *scan, uint64_t at, const struct scan_sink *sink)
 	scan->state = AT_START;
 	scan->error = MD_OK;
 	scan->at = at;
+	scan->ended = 0;
 	scan->carried = 0;
+	hash_forget(scan->hash);
 }
 
 static void
@@ -97,7 +101,7 @@ fail(struct scan *scan, enum md_error error)
 static void
 begin_message(struct scan *scan, uint64_t at)
 {
-	scan->now = (struct scan_message){.start = at};
+	scan->messages[scan->ended] = (struct scan_message){.start = at};
 	scan->state = IN_FROM_LINE;
 	scan->signs = 0;
 	scan->skipped = false;
@@ -105,18 +109,30 @@ begin_message(struct scan *scan, uint64_t at)
 	hash_start(scan->hash);
 }
 
+/* Tells the messages that have ended. */
+static void
+tell(struct scan *scan)
+{
+	hash_settle(scan->hash);
+	for (size_t i = 0; i < scan->ended && scan->error == MD_OK; i++)
+		fail(scan, scan->sink.found(scan->sink.ctx, &scan->messages[i]));
+	scan->ended = 0;
+}
+
 /* The message ends at an offset, with a separator of so many octets behind it. */
 static void
 end_message(struct scan *scan, uint64_t end, size_t separator)
 {
+	struct scan_message *message = &scan->messages[scan->ended++];
+
 	wire_count_finish(&scan->wire);
-	hash_finish(scan->hash, scan->now.header, scan->now.body);
-	scan->now.end = end;
-	scan->now.next = end + separator;
-	scan->now.octets = scan->wire.octets;
-	scan->now.internal = scan->signs == HEADER_INTERNAL;
-	if (scan->error == MD_OK)
-		fail(scan, scan->sink.found(scan->sink.ctx, &scan->now));
+	hash_finish(scan->hash, message->header, message->body);
+	message->end = end;
+	message->next = end + separator;
+	message->octets = scan->wire.octets;
+	message->internal = scan->signs == HEADER_INTERNAL;
+	if (scan->ended == HASH_OWED_MAX)
+		tell(scan);
 }
 
 /* Whether a message ends before the empty line at the beginning of src. */
@@ -396,8 +412,9 @@ scan_finish(struct scan *scan)
 	scan->carried = 0;
 	if (scan->error != MD_OK || scan->state == AT_START)
 		return scan->error;
-	if (scan->at == scan->now.start)
-		return MD_OK; /* the last message ended with its separator */
-	end_message(scan, scan->at, 0);
+	/* unless the last message ended with its separator */
+	if (scan->at != scan->messages[scan->ended].start)
+		end_message(scan, scan->at, 0);
+	tell(scan);
 	return scan->error;
 }

@@ -23,7 +23,10 @@ struct scan_message {
 	bool internal; /* not a message: what c-client keeps in a file */
 };
 
-/* Told each message once it is complete. Anything but MD_OK ends the scan. */
+/*
+ * Told the messages in their order, each once it and perhaps some behind it are
+ * complete. Anything but MD_OK ends the scan.
+ */
 struct scan_sink {
 	void *ctx;
 	enum md_error (*found)(void *ctx, const struct scan_message *message);

@@ -1,6 +1,7 @@
 /*
  * The hashes of a message: the same for any split of its octets, empty pieces
- * among them, and with or without the last line end.
+ * among them, and with or without the last line end; and however many other
+ * messages' headers are hashed along.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include <openssl/evp.h>
+#include <stdlib.h>
 
 #include "mbox/hash.h"
 
@@ -34,6 +38,7 @@ hash_pieces(const char *header, const char *body, size_t first, size_t second)
 	for (size_t i = 1; i < sizeof(cuts) / sizeof(cuts[0]); i++)
 		hash_body(hash, body + cuts[i - 1], cuts[i] - cuts[i - 1]);
 	hash_finish(hash, hashes.header, hashes.body);
+	hash_settle(hash);
 	hash_free(hash);
 	return hashes;
 }
@@ -77,12 +82,75 @@ test_last_line_end(void **state)
 	assert_memory_not_equal(more.body, unended.body, HASH_SIZE);
 }
 
+/* Headers of so many octets, fed in pieces. */
+static void
+feed_header(struct hash *hash, const char *text, size_t len)
+{
+	const size_t piece = 1 + (size_t)random() % 9000;
+
+	hash_start(hash);
+	for (size_t at = 0; at < len; at += piece)
+		hash_header(hash, text + at, piece < len - at ? piece : len - at);
+}
+
+/* More messages than can be owed, now and then with headers too long to wait. */
+static void
+test_header_is_owed(void **state)
+{
+	enum { MESSAGES = 3 * HASH_OWED_MAX, LONGEST = 40000 };
+	static char texts[MESSAGES][LONGEST];
+	unsigned char got[MESSAGES][HASH_SIZE], body[HASH_SIZE], want[HASH_SIZE];
+	struct hash *hash = hash_new();
+
+	(void)state;
+	assert_non_null(hash);
+	for (size_t count = 0; count <= MESSAGES; count++) {
+		size_t len[MESSAGES];
+
+		for (size_t i = 0; i < count; i++) {
+			len[i] = 1 +
+			         (size_t)random() % (i % 5 == 4 ? LONGEST : 900);
+			memset(texts[i], (int)('a' + i), len[i]);
+			texts[i][len[i] - 1] = '\n';
+			feed_header(hash, texts[i], len[i]);
+			hash_finish(hash, got[i], body);
+		}
+		hash_settle(hash);
+		for (size_t i = 0; i < count; i++) {
+			assert_int_equal(EVP_Digest(texts[i], len[i], want, NULL,
+			                     EVP_md5(), NULL),
+			    1);
+			assert_memory_equal(got[i], want, HASH_SIZE);
+		}
+	}
+	hash_free(hash);
+}
+
+static void
+test_forget(void **state)
+{
+	const unsigned char untouched[HASH_SIZE] = {0};
+	unsigned char header[HASH_SIZE] = {0}, body[HASH_SIZE];
+	struct hash *hash = hash_new();
+
+	(void)state;
+	assert_non_null(hash);
+	hash_start(hash);
+	hash_finish(hash, header, body);
+	hash_forget(hash);
+	hash_settle(hash);
+	assert_memory_equal(header, untouched, HASH_SIZE);
+	hash_free(hash);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_splits),
 	    cmocka_unit_test(test_last_line_end),
+	    cmocka_unit_test(test_header_is_owed),
+	    cmocka_unit_test(test_forget),
 	};
 
 	return cmocka_run_group_tests_name("hash", tests, NULL, NULL);

@@ -390,6 +390,35 @@ test_start_inside(void **state)
 	scan_free(scan);
 }
 
+/*
+ * What has ended in a scan that was given up is not told by the next one, nor does
+ * its hash take the place of another, which long headers have at once.
+ */
+static void
+test_start_anew(void **state)
+{
+	static const char given_up[] = F1 "\n" F1 "\n" F1 "\n";
+	static struct found got, want;
+	static char text[32 * 1024] = "From x\nA: ";
+	const struct scan_sink sink = {.ctx = &got, .found = collect};
+	struct scan *anew = scan_new();
+
+	(void)state;
+	assert_non_null(anew);
+	memset(text + strlen(text), 'x', sizeof(text) - strlen(text));
+	assert_int_equal(
+	    scan(text, sizeof(text), sizeof(text), sizeof(text), &want), MD_OK);
+	got.count = 0;
+	scan_start(anew, 0, &sink);
+	assert_int_equal(scan_feed(anew, given_up, strlen(given_up)), MD_OK);
+	scan_start(anew, 0, &sink);
+	assert_int_equal(scan_feed(anew, text, sizeof(text)), MD_OK);
+	assert_int_equal(scan_finish(anew), MD_OK);
+	assert_int_equal(got.count, 1);
+	assert_memory_equal(got.at, want.at, sizeof(got.at[0]));
+	scan_free(anew);
+}
+
 static enum md_error
 refuse(void *ctx, const struct scan_message *message)
 {
@@ -401,6 +430,7 @@ refuse(void *ctx, const struct scan_message *message)
 static void
 test_sink_refuses(void **state)
 {
+	static const char message[] = F1 "\n";
 	int calls = 0;
 	const struct scan_sink sink = {.ctx = &calls, .found = refuse};
 	struct scan *scan = scan_new();
@@ -408,8 +438,10 @@ test_sink_refuses(void **state)
 	(void)state;
 	assert_non_null(scan);
 	scan_start(scan, 0, &sink);
-	assert_int_equal(scan_feed(scan, F1 "\n" F1 "\n" F1 "\n", 105), MD_TOO_BIG);
-	assert_int_equal(scan_feed(scan, F1, 34), MD_TOO_BIG);
+	/* the first one has ended; it is told with others */
+	for (size_t i = 0; i <= HASH_OWED_MAX; i++)
+		scan_feed(scan, message, strlen(message));
+	assert_int_equal(scan_feed(scan, message, strlen(message)), MD_TOO_BIG);
 	assert_int_equal(scan_finish(scan), MD_TOO_BIG);
 	assert_int_equal(calls, 1);
 	scan_free(scan);
@@ -454,6 +486,7 @@ main(void)
 	    cmocka_unit_test(test_stable_hashes),
 	    cmocka_unit_test(test_internal),
 	    cmocka_unit_test(test_start_inside),
+	    cmocka_unit_test(test_start_anew),
 	    cmocka_unit_test(test_sink_refuses),
 	    cmocka_unit_test(test_real_mail),
 	};
