@@ -13,7 +13,10 @@
  */
 void *pages_new(size_t size);
 
-/* Gives back what pages_new() made, of which the first octets held a secret. */
+/* The same with all of them there at once: for memory that is touched whole. */
+void *pages_filled(size_t size);
+
+/* Gives back what either made, of which the first octets held a secret. */
 void pages_wipe(void *memory, size_t size, size_t secret);
 
 /*

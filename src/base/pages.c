@@ -16,13 +16,25 @@
 /* More than any call takes. */
 #define STACK_BELOW ((uintptr_t)256 * 1024)
 
+static void *
+map(size_t size, int more)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | more, -1, 0);
+
+	return memory != MAP_FAILED ? memory : NULL;
+}
+
 void *
 pages_new(size_t size)
 {
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return map(size, 0);
+}
 
-	return memory != MAP_FAILED ? memory : NULL;
+void *
+pages_filled(size_t size)
+{
+	return map(size, MAP_POPULATE);
 }
 
 void

@@ -6,12 +6,12 @@
 #include "credential.h"
 
 #include <crypt.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
 
 #include "exchange.h"
+#include "pages.h"
 #include "scram.h"
 #include "text.h"
 
@@ -82,7 +82,7 @@ hash_fault(const char *text)
 static bool
 hash_matches(const char *text, const struct auth_request *request)
 {
-	struct crypt_data *data = calloc(1, sizeof(*data));
+	struct crypt_data *data = pages_filled(sizeof(*data));
 	const char *hash;
 	bool equal = false;
 
@@ -91,7 +91,7 @@ hash_matches(const char *text, const struct auth_request *request)
 	hash = crypt_r(request->secret, text, data);
 	if (hash != NULL && hash[0] != '*')
 		equal = equal_strings(text, hash);
-	freezero(data, sizeof(*data));
+	pages_wipe(data, sizeof(*data), sizeof(*data));
 	return equal;
 }
 

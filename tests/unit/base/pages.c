@@ -1,5 +1,5 @@
 /*
- * Pages: zeroed, not there until they are touched; and the stack that deeper
+ * Pages: zeroed, not there until they are touched, or all at once; and the stack that deeper
  * calls have used, given back without a word of a caller's.
  */
 #include <setjmp.h>
@@ -51,6 +51,21 @@ test_new(void **state)
 	memory[SIZE - 1] = 1;
 	assert_int_equal(munmap(memory, SIZE), 0);
 	assert_null(pages_new(SIZE_MAX / 2));
+}
+
+static void
+test_filled(void **state)
+{
+	unsigned char *memory = pages_filled(SIZE);
+
+	(void)state;
+	assert_non_null(memory);
+	assert_int_equal(present((uintptr_t)memory, SIZE),
+	    SIZE / (size_t)sysconf(_SC_PAGESIZE));
+	for (size_t i = 0; i < SIZE; i += 512)
+		assert_int_equal(memory[i], 0);
+	assert_int_equal(munmap(memory, SIZE), 0);
+	assert_null(pages_filled(SIZE_MAX / 2));
 }
 
 /* The secret is wiped, nothing behind it, and all is given back. */
@@ -111,6 +126,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_new),
+	    cmocka_unit_test(test_filled),
 	    cmocka_unit_test(test_wipe),
 	    cmocka_unit_test(test_rest),
 	};
