@@ -1,6 +1,6 @@
 /*
- * Pages: zeroed, not there until they are touched, or all at once; and the stack that deeper
- * calls have used, given back without a word of a caller's.
+ * Pages: zeroed, not there until they are touched, or all at once; and the
+ * stack that deeper calls have used, given back without a word of a caller's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
