@@ -1,6 +1,9 @@
 /*
  * The hashes of a message. Runs inside the session.
  *
+ * Headers are kept until those of some messages are there, to be hashed side by
+ * side (md5.h); the XXH3 of a body is fast enough as it comes.
+ *
  * A last line without a line end gets one with the next delivery, and that
  * must change neither hash: the headers are hashed as if they were ended, the
  * body without the line end that is its last.

@@ -36,6 +36,8 @@ void hash_body(struct hash *hash, const char *src, size_t len);
  */
 void hash_finish(struct hash *hash, unsigned char header[HASH_SIZE],
     unsigned char body[HASH_SIZE]);
+
+/* Puts all that is owed. */
 void hash_settle(struct hash *hash);
 
 /* What is owed is not wanted any more. */
