@@ -16,25 +16,25 @@
 /* RFC 1725 sections 4 to 7; CAPA of RFC 2449; LAST and RPOP of RFC 1081. */
 /* clang-format off */
 static const struct command commands[] = {
-    {"USER", AUTHORIZATION, FORM_NAME,          "USER name",                   run_user},
-    {"PASS", AUTHORIZATION, FORM_REST,          "PASS password, after USER",   run_pass},
-    {"APOP", AUTHORIZATION, FORM_TWO_WORDS,     "APOP name digest",            run_apop},
-    {"AUTH", AUTHORIZATION, FORM_MAYBE_WORDS,   "AUTH [mechanism [response]]", run_auth},
-    {"STLS", AUTHORIZATION, FORM_NONE,          "STLS",                        run_stls},
-    {"UTF8", AUTHORIZATION, FORM_NONE,          "UTF8",                        run_utf8},
-    {"CAPA", BOTH,          FORM_NONE,          "CAPA",                        run_capa},
-    {"QUIT", BOTH,          FORM_NONE,          "QUIT",                        run_quit},
-    {"RPOP", BOTH,          FORM_REST,          "RPOP name",                   run_rpop},
-    {"LANG", BOTH,          FORM_MAYBE_NAME,    "LANG [language]",             run_lang},
-    {"STAT", TRANSACTION,   FORM_NONE,          "STAT",                        run_stat},
-    {"LIST", TRANSACTION,   FORM_MAYBE_MESSAGE, "LIST [message-number]",       run_list},
-    {"UIDL", TRANSACTION,   FORM_MAYBE_MESSAGE, "UIDL [message-number]",       run_uidl},
-    {"RETR", TRANSACTION,   FORM_MESSAGE,       "RETR message-number",         run_retr},
-    {"TOP",  TRANSACTION,   FORM_MESSAGE_LINES, "TOP message-number lines",    run_top},
-    {"DELE", TRANSACTION,   FORM_MESSAGE,       "DELE message-number",         run_dele},
-    {"NOOP", TRANSACTION,   FORM_NONE,          "NOOP",                        run_noop},
-    {"RSET", TRANSACTION,   FORM_NONE,          "RSET",                        run_rset},
-    {"LAST", TRANSACTION,   FORM_NONE,          "LAST",                        run_last},
+    {"USER", AUTHORIZATION, FORM_NAME,          "USER name",                   run_user, NULL},
+    {"PASS", AUTHORIZATION, FORM_REST,          "PASS password, after USER",   run_pass, NULL},
+    {"APOP", AUTHORIZATION, FORM_TWO_WORDS,     "APOP name digest",            run_apop, NULL},
+    {"AUTH", AUTHORIZATION, FORM_MAYBE_WORDS,   "AUTH [mechanism [response]]", run_auth, NULL},
+    {"STLS", AUTHORIZATION, FORM_NONE,          "STLS",                        run_stls, NULL},
+    {"UTF8", AUTHORIZATION, FORM_NONE,          "UTF8",                        run_utf8, NULL},
+    {"CAPA", BOTH,          FORM_NONE,          "CAPA",                        run_capa, NULL},
+    {"QUIT", BOTH,          FORM_NONE,          "QUIT",                        run_quit, NULL},
+    {"RPOP", BOTH,          FORM_REST,          "RPOP name",                   run_rpop, NULL},
+    {"LANG", BOTH,          FORM_MAYBE_NAME,    "LANG [language]",             run_lang, NULL},
+    {"STAT", TRANSACTION,   FORM_NONE,          "STAT",                        run_stat, NULL},
+    {"LIST", TRANSACTION,   FORM_MAYBE_MESSAGE, "LIST [message-number]",       run_list, refuse_unread},
+    {"UIDL", TRANSACTION,   FORM_MAYBE_MESSAGE, "UIDL [message-number]",       run_uidl, end_unread},
+    {"RETR", TRANSACTION,   FORM_MESSAGE,       "RETR message-number",         run_retr, refuse_unread},
+    {"TOP",  TRANSACTION,   FORM_MESSAGE_LINES, "TOP message-number lines",    run_top,  refuse_unread},
+    {"DELE", TRANSACTION,   FORM_MESSAGE,       "DELE message-number",         run_dele, refuse_unread},
+    {"NOOP", TRANSACTION,   FORM_NONE,          "NOOP",                        run_noop, NULL},
+    {"RSET", TRANSACTION,   FORM_NONE,          "RSET",                        run_rset, NULL},
+    {"LAST", TRANSACTION,   FORM_NONE,          "LAST",                        run_last, NULL},
 };
 /* clang-format on */
 
@@ -111,30 +111,38 @@ take_message(struct client *client, const char *word, uint32_t *messagep)
 	return true;
 }
 
+/* Before a handler that asks of messages: they are there, and so is its own. */
+static enum verdict
+run_on_messages(struct client *client, const struct command *command,
+    struct args *args)
+{
+	const enum md_error error = maildrop_load(client->maildrop);
+
+	if (error != MD_OK)
+		return command->unread(client, error);
+	if (args->first != NULL &&
+	    !take_message(client, args->first, &args->message))
+		return GO_ON;
+	if (args->second != NULL &&
+	    !text_number(args->second, UINT64_MAX, &args->lines))
+		return refuse_usage(client, command);
+	return command->run(client, args);
+}
+
 static enum verdict
 run_with_words(struct client *client, const struct command *command, char *rest)
 {
 	char *words[2] = {NULL, NULL};
 	int count = split(rest, words);
 	struct args args = {.first = words[0], .second = words[1]};
-	enum md_error error = MD_OK;
 
 	if (count < words_of[command->form].least ||
 	    count > words_of[command->form].most)
 		return refuse_usage(client, command);
 	if (count > 0 && strlen(words[0]) > WORD_MAX)
 		return refuse_usage(client, command);
-	if (command->form >= FORM_MESSAGE)
-		error = maildrop_load(client->maildrop);
-	if (error != MD_OK)
-		return command->run == run_uidl ? end_unread(client, error, CLOSE)
-		                                : refuse_unread(client, error);
-	if (command->form >= FORM_MESSAGE && count > 0 &&
-	    !take_message(client, words[0], &args.message))
-		return GO_ON;
-	if (command->form == FORM_MESSAGE_LINES &&
-	    !text_number(words[1], UINT64_MAX, &args.lines))
-		return refuse_usage(client, command);
+	if (command->unread != NULL)
+		return run_on_messages(client, command, &args);
 	return command->run(client, &args);
 }
 

@@ -35,6 +35,8 @@ struct command {
 	unsigned char form;   /* enum form */
 	const char *usage;    /* behind "usage: " in a refusal */
 	enum verdict (*run)(struct client *client, const struct args *args);
+	/* the answer where messages cannot be told of; NULL: it asks of none */
+	enum verdict (*unread)(struct client *client, enum md_error error);
 };
 
 /*
@@ -92,11 +94,10 @@ enum verdict run_last(struct client *client, const struct args *args);
 enum verdict refuse_unread(struct client *client, enum md_error error);
 
 /*
- * Likewise without an answer: where a message is half sent, and at UIDL, for
- * clients take its -ERR for a server that has no unique-ids. The log tells why.
+ * Likewise without an answer, for the log alone tells why: at UIDL, whose -ERR
+ * clients take for a server that has no unique-ids.
  */
-enum verdict end_unread(struct client *client, enum md_error error,
-    enum verdict verdict);
+enum verdict end_unread(struct client *client, enum md_error error);
 
 /*
  * What a client is told of a maildrop that could not be read or changed, in

@@ -127,10 +127,10 @@ run_uidl(struct client *client, const struct args *args)
 }
 
 enum verdict
-end_unread(struct client *client, enum md_error error, enum verdict verdict)
+end_unread(struct client *client, enum md_error error)
 {
 	client->tally.error = error;
-	return client_end(client, IPC_END_ERROR, verdict);
+	return client_end(client, IPC_END_ERROR, CLOSE);
 }
 
 enum verdict
@@ -146,7 +146,7 @@ refuse_unread(struct client *client, enum md_error error)
 		return GO_ON;
 	}
 	client_say(client, "-ERR [SYS/TEMP] %s, log in again", text);
-	return end_unread(client, error, CLOSE);
+	return end_unread(client, error);
 }
 
 /*
@@ -165,8 +165,10 @@ send_message(struct client *client)
 		if (client->stream.fault > STREAM_CLOSED)
 			return GO_ON;
 		error = maildrop_next(client->maildrop, piece, room, &length);
-		if (error != MD_OK)
-			return end_unread(client, error, DROP);
+		if (error != MD_OK) {
+			(void)end_unread(client, error);
+			return DROP;
+		}
 		stream_filled(&client->stream, length);
 	} while (length > 0);
 	stream_put(&client->stream, ".\r\n", 3);
