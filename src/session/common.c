@@ -174,7 +174,7 @@ run_quit(struct client *client, const struct args *args)
 {
 	(void)args;
 	stream_flush(&client->stream);
-	if (client->stream.fault > STREAM_CLOSED)
+	if (!stream_can_send(&client->stream))
 		return GO_ON;
 	if (client->state == TRANSACTION)
 		return update(client);

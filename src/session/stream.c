@@ -46,13 +46,13 @@ static const struct {
 /* How long the rest of these octets is awaited. */
 #define PIECES_MS 500
 
-/* At a page's start the kernel copies out of it twice as fast as elsewhere. */
 bool
 stream_open(struct stream *stream, int in, int out, int pair)
 {
 	memset(stream, 0, offsetof(struct stream, inbuf));
 	channel_open(&stream->channel, in, out, pair);
 	stream->fresh = true;
+	/* at a page's start: the kernel copies out of it twice as fast as elsewhere */
 	stream->outbuf = pages_new(STREAM_OUT_SIZE);
 	return stream->outbuf != NULL;
 }
@@ -84,6 +84,12 @@ may_be_foreign(const struct stream *stream)
 	return false;
 }
 
+bool
+stream_can_send(const struct stream *stream)
+{
+	return stream->fault == STREAM_FINE || stream->fault == STREAM_CLOSED;
+}
+
 /* What a failed transfer means for the stream; late: what lateness means. */
 static void
 fail(struct stream *stream, enum channel_result result, enum stream_fault late)
@@ -96,7 +102,7 @@ fail(struct stream *stream, enum channel_result result, enum stream_fault late)
 	    [CHANNEL_STOPPED] = STREAM_STOPPED,
 	};
 
-	if (result != CHANNEL_DONE && stream->fault <= STREAM_CLOSED)
+	if (result != CHANNEL_DONE && stream_can_send(stream))
 		stream->fault = faults[result];
 }
 
@@ -106,7 +112,7 @@ stream_flush(struct stream *stream)
 	enum channel_result result;
 	size_t done = 0, n;
 
-	while (done < stream->filled && stream->fault <= STREAM_CLOSED) {
+	while (done < stream->filled && stream_can_send(stream)) {
 		result = channel_write(&stream->channel, stream->outbuf + done,
 		    stream->filled - done, clock_now() + stream->stall_ms, &n);
 		if (result == CHANNEL_CLOSED)
@@ -358,7 +364,7 @@ stream_close(struct stream *stream)
 
 	stream_flush(stream);
 	channel_end(&stream->channel);
-	if (!stream->channel.socket || stream->fault > STREAM_CLOSED ||
+	if (!stream->channel.socket || !stream_can_send(stream) ||
 	    poll(&client, 1, 0) != 1)
 		return;
 	for (int i = 0; i < DRAIN_READS && n > 0; i++) {

@@ -1,6 +1,8 @@
 /*
- * The client's connection: lines in, replies out. Keeps its first fault; once
- * there is one, no further line is taken and nothing more is sent.
+ * The client's connection: lines in, replies out. Once there is a fault no
+ * further line is taken. It stays, and nothing more is sent; but behind the end
+ * of the input, where a client may still read, replies go out, and a later fault
+ * takes its place.
  */
 #ifndef POPLAR_SESSION_STREAM_H
 #define POPLAR_SESSION_STREAM_H
@@ -64,14 +66,24 @@ bool stream_open(struct stream *stream, int in, int out, int pair);
  */
 enum stream_event stream_line(struct stream *stream, char **linep, size_t *lengthp);
 
-/* Adds to the output; sends when the buffer is full. */
+/* Whether replies can still go out; false for good. */
+bool stream_can_send(const struct stream *stream);
+
+/*
+ * Adds to the output; sends when the buffer is full. At most STREAM_OUT_SIZE
+ * octets; what is formatted is cut below STREAM_LINE_MAX.
+ */
 void stream_put(struct stream *stream, const char *text, size_t length);
 void stream_format(struct stream *stream, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void stream_vformat(struct stream *stream, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
 
-/* Room for at least want octets (at most STREAM_OUT_SIZE) at *roomp. */
+/*
+ * Room in the output itself: *roomp is at least want octets (at most
+ * STREAM_OUT_SIZE), and good until the next call. stream_filled() says how many
+ * of them became output.
+ */
 char *stream_room(struct stream *stream, size_t want, size_t *roomp);
 void stream_filled(struct stream *stream, size_t length);
 

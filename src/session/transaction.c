@@ -162,7 +162,7 @@ send_message(struct client *client)
 
 	do {
 		piece = stream_room(&client->stream, MD_PIECE_MIN, &room);
-		if (client->stream.fault > STREAM_CLOSED)
+		if (!stream_can_send(&client->stream))
 			return GO_ON;
 		error = maildrop_next(client->maildrop, piece, room, &length);
 		if (error != MD_OK) {

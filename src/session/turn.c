@@ -48,7 +48,7 @@ fault(struct client *client)
 		reason = (enum ipc_end_reason)client->link.stop;
 	}
 	return client_end(client, reason,
-	    client->stream.fault == STREAM_CLOSED ? CLOSE : DROP);
+	    stream_can_send(&client->stream) ? CLOSE : DROP);
 }
 
 enum verdict

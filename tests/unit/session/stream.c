@@ -243,12 +243,14 @@ test_ends(void **state)
 	(void)state;
 	put(e, OCTETS("NOOP"));
 	assert_end(e, STREAM_IDLE);
+	assert_false(stream_can_send(&e->stream));
 	close_ends(e);
 	e = open_ends();
 	put(e, OCTETS("NOOP\r\n"));
 	shutdown(e->wire, SHUT_WR);
 	assert_line(e, OCTETS("NOOP"));
 	assert_end(e, STREAM_CLOSED);
+	assert_true(stream_can_send(&e->stream));
 	close_ends(e);
 	/* the monitor goes before a line that waits */
 	e = open_ends();
