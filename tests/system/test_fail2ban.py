@@ -18,9 +18,8 @@ def failregex():
 
 class Filter(harness.TestCase):
     def setUp(self):
-        self.server = harness.Daemon({"mrose": "{PLAIN}secret", "away": "!{PLAIN}secret"},
-                                     {"auth.max_attempts": "100"})
-        self.addCleanup(self.server.stop)
+        users = {"mrose": "{PLAIN}secret", "away": "!{PLAIN}secret"}
+        self.server = self.daemon(users=users, options={"auth.max_attempts": "100"})
 
     def counted(self):
         """The addresses of the lines that match."""
