@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs one piece of the tests and leaves its verdicts, as TAP lines, in
-# OUT/test/NAME.tap. Usage: lib/piece.sh OUT PIECE
+# OUT/test/NAME.tap. What it leaves in its folder for temporary files is a fault.
+# Usage: lib/piece.sh OUT PIECE
 set -u
 out=$1
 piece=$2
@@ -17,8 +18,12 @@ case $piece in
 *.py | *.sh) ASAN_OPTIONS=detect_leaks=0 && export ASAN_OPTIONS ;;
 esac
 
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/poplar-XXXXXX") || exit 1
+chmod 1777 "$TMPDIR"
+export TMPDIR
+
 # timeout(1) makes a process group of its own, which no terminal's signal reaches
-trap 'kill "$job" && wait "$job"; exit 1' HUP INT TERM
+trap 'kill "$job" && wait "$job"; rm -rf --one-file-system "$TMPDIR"; exit 1' HUP INT TERM
 run() {
 	timeout "$limit" "$@" >"$tap" 2>&1 </dev/null &
 	job=$!
@@ -44,6 +49,10 @@ if [ "${plan:-none}" != "$verdicts" ]; then
 elif [ "$status" -ne 0 ] && ! grep -qa '^not ok ' "$tap"; then
 	echo "not ok - $name ended with status $status" >>"$tap"
 fi
+
+left=$(find "$TMPDIR" -mindepth 1 -maxdepth 1 -printf '%f ')
+rm -rf --one-file-system "$TMPDIR"
+[ -z "$left" ] || echo "not ok - $name left behind: $left" >>"$tap"
 
 if grep -qa '^not ok ' "$tap"; then
 	printf '==== %s\n' "$name"
