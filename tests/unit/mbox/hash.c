@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "mbox/hash.h"
@@ -126,6 +127,70 @@ test_header_is_owed(void **state)
 	hash_free(hash);
 }
 
+/* Eight headers of so many octets and up, which have their last line end or not. */
+static void
+check_lengths(struct hash *hash, size_t len, bool ended)
+{
+	enum { LONGEST = 20000 };
+	static char texts[HASH_OWED_MAX][LONGEST];
+	unsigned char got[HASH_OWED_MAX][HASH_SIZE], body[HASH_SIZE],
+	    want[HASH_SIZE];
+
+	for (size_t i = 0; i < HASH_OWED_MAX; i++) {
+		memset(texts[i], (int)('a' + i), len + i);
+		texts[i][len + i] = '\n';
+		feed_header(hash, texts[i], len + i + ended);
+		hash_finish(hash, got[i], body);
+	}
+	hash_settle(hash);
+	for (size_t i = 0; i < HASH_OWED_MAX; i++) {
+		assert_int_equal(EVP_Digest(texts[i], len + i + 1, want, NULL,
+		                     EVP_md5(), NULL),
+		    1);
+		assert_memory_equal(got[i], want, HASH_SIZE);
+	}
+}
+
+/* About 16 kB, where they get too long to be kept; and short ones, not ended. */
+static void
+test_header_lengths(void **state)
+{
+	enum { KEPT = 16 * 1024, AROUND = 80 };
+	struct hash *hash = hash_new();
+
+	(void)state;
+	assert_non_null(hash);
+	for (size_t len = KEPT - AROUND; len < KEPT + AROUND; len++) {
+		check_lengths(hash, len, true);
+		check_lengths(hash, len, false);
+	}
+	for (size_t len = 1; len < AROUND; len++)
+		check_lengths(hash, len, false);
+	hash_free(hash);
+}
+
+/* What a message had that was given up says nothing of the next one. */
+static void
+test_given_up(void **state)
+{
+	static const char text[40000];
+	static const size_t before[] = {1, sizeof(text)};
+	unsigned char header[HASH_SIZE], body[HASH_SIZE], want[HASH_SIZE];
+	struct hash *hash = hash_new();
+
+	(void)state;
+	assert_non_null(hash);
+	assert_int_equal(EVP_Digest("", 0, want, NULL, EVP_md5(), NULL), 1);
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		feed_header(hash, text, before[i]); /* its line does not end */
+		hash_start(hash);
+		hash_finish(hash, header, body);
+		hash_settle(hash);
+		assert_memory_equal(header, want, HASH_SIZE);
+	}
+	hash_free(hash);
+}
+
 static void
 test_forget(void **state)
 {
@@ -150,6 +215,8 @@ main(void)
 	    cmocka_unit_test(test_splits),
 	    cmocka_unit_test(test_last_line_end),
 	    cmocka_unit_test(test_header_is_owed),
+	    cmocka_unit_test(test_header_lengths),
+	    cmocka_unit_test(test_given_up),
 	    cmocka_unit_test(test_forget),
 	};
 
