@@ -33,14 +33,15 @@ void hash_body(struct hash *hash, const char *src, size_t len);
 /*
  * Ends a message: MD5 of the headers, XXH3-128 of the body in its canonical form.
  * The first may be owed until hash_settle(): header must stay where it is till then.
+ * Once HASH_OWED_MAX are owed all are put.
  */
 void hash_finish(struct hash *hash, unsigned char header[HASH_SIZE],
     unsigned char body[HASH_SIZE]);
 
-/* Puts all that is owed. */
+/* Puts all that is owed. Not in a message: its headers would be lost. */
 void hash_settle(struct hash *hash);
 
-/* What is owed is not wanted any more. */
+/* What is owed is not wanted any more, nor is a message that was begun. */
 void hash_forget(struct hash *hash);
 
 /* The length of the line end behind octets; a CR may be half of one. */

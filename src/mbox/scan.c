@@ -13,6 +13,9 @@
  * nothing. That empty line is the separator and not of the message, also at
  * the end of the file: neither the size nor the unique-id of the last message
  * may change when mail is delivered behind it.
+ *
+ * A message that has ended waits for the next ones, or for the end of the file, so
+ * that the headers of several are hashed at once (hash.h); then all are told.
  */
 #include "scan.h"
 

@@ -25,7 +25,8 @@ struct scan_message {
 
 /*
  * Told the messages in their order, each once it and perhaps some behind it are
- * complete. Anything but MD_OK ends the scan.
+ * complete; message is the scanner's, lent for the call. Anything but MD_OK ends
+ * the scan: none is told any more.
  */
 struct scan_sink {
 	void *ctx;
@@ -51,7 +52,7 @@ void scan_start(struct scan *scan, uint64_t at, const struct scan_sink *sink);
  */
 enum md_error scan_feed(struct scan *scan, const char *src, size_t len);
 
-/* After the last octet: tells the last message. No octets at all: MD_OK. */
+/* After the last octet: tells what is not told yet. No octets at all: MD_OK. */
 enum md_error scan_finish(struct scan *scan);
 
 #endif
