@@ -2,7 +2,7 @@
  * The hashes of a message. Runs inside the session.
  *
  * Headers are kept until those of some messages are there, to be hashed side by
- * side (md5.h); the XXH3 of a body is fast enough as it comes.
+ * side (md5_lanes.h); the XXH3 of a body is fast enough as it comes.
  *
  * A last line without a line end gets one with the next delivery, and that
  * must change neither hash: the headers are hashed as if they were ended, the
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "md5.h"
+#include "md5_lanes.h"
 #include "pages.h"
 #include "xxh.h"
 

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "md5.h"
+#include "md5_lanes.h"
 
 #define HASH_SIZE MD5_SIZE
 /* So many messages' headers may be owed: they are hashed together. */

@@ -2,8 +2,8 @@
  * MD5 (RFC 1321) of several texts at once. One text goes step by step, each waiting
  * for the last; eight of them side by side take hardly longer than one.
  */
-#ifndef POPLAR_MBOX_MD5_H
-#define POPLAR_MBOX_MD5_H
+#ifndef POPLAR_MBOX_MD5_LANES_H
+#define POPLAR_MBOX_MD5_LANES_H
 
 #include <stddef.h>
 

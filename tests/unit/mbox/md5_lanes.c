@@ -13,7 +13,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-#include "mbox/md5.h"
+#include "mbox/md5_lanes.h"
 
 #define TEXT_MAX 5000
 #define BEHIND 0xA5
@@ -120,5 +120,5 @@ main(void)
 	};
 
 	srandom(1);
-	return cmocka_run_group_tests_name("md5", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("md5_lanes", tests, NULL, NULL);
 }

@@ -1,12 +1,12 @@
 /*
- * MD5 in lanes: see md5.h. Runs inside the session.
+ * MD5 in lanes: see md5_lanes.h. Runs inside the session.
  *
  * A vector holds the same word of all texts, so a step is written as for one
  * text, and the compiler makes of it what the machine has. Where a text is over
  * its lane goes on with the last block, for nothing. Names are those of RFC 1321
  * section 3.4.
  */
-#include "md5.h"
+#include "md5_lanes.h"
 
 #include <endian.h>
 #include <stdint.h>
