@@ -234,7 +234,7 @@ admit_source(struct monitor *monitor, const unsigned char *ip)
 
 /* A claim, taken before anything else, from a proxy that the configuration trusts. */
 static void
-answer_proxy(struct monitor *monitor, const union ipc_message *message)
+answer_proxy(struct monitor *monitor, union ipc_message *message)
 {
 	const struct ipc_proxy *proxy = &message->proxy;
 	bool admitted = monitor->setup->proxy && monitor->asked == 1;
@@ -296,9 +296,9 @@ end_login(struct monitor *monitor, uint64_t received, enum auth_result result,
 }
 
 static void
-answer_login(struct monitor *monitor, const union ipc_message *message)
+answer_login(struct monitor *monitor, union ipc_message *message)
 {
-	const struct ipc_login *login = &message->login;
+	struct ipc_login *login = &message->login;
 	uint64_t received = clock_now();
 	enum auth_result result = AUTH_MECHANISM;
 	struct auth_verdict verdict;
@@ -306,19 +306,20 @@ answer_login(struct monitor *monitor, const union ipc_message *message)
 	auth_conclude(&verdict, result);
 	if (begin_login(monitor, login))
 		result = attempt_login(monitor, login, &verdict);
-	explicit_bzero((void *)(uintptr_t)login, sizeof(*login));
+	/* the maildrop may be waited for, and a secret need not wait with it */
+	explicit_bzero(login, sizeof(*login));
 	end_login(monitor, received, result, &verdict);
 }
 
 static void
-answer_handshake(struct monitor *monitor, const union ipc_message *message)
+answer_handshake(struct monitor *monitor, union ipc_message *message)
 {
 	attempt_take_handshake(monitor, &message->handshake);
 }
 
 /* SCRAM's first step: a challenge for any name, known or not. */
 static void
-answer_scram(struct monitor *monitor, const union ipc_message *message)
+answer_scram(struct monitor *monitor, union ipc_message *message)
 {
 	struct ipc_challenge challenge = {.type = IPC_CHALLENGE};
 
@@ -333,7 +334,7 @@ answer_scram(struct monitor *monitor, const union ipc_message *message)
 }
 
 static void
-answer_proof(struct monitor *monitor, const union ipc_message *message)
+answer_proof(struct monitor *monitor, union ipc_message *message)
 {
 	uint64_t received = clock_now();
 	enum auth_result result = AUTH_MECHANISM;
@@ -348,17 +349,10 @@ answer_proof(struct monitor *monitor, const union ipc_message *message)
 }
 
 static void
-answer_opened(struct monitor *monitor, const union ipc_message *message)
+answer_opened(struct monitor *monitor, union ipc_message *message)
 {
 	const struct ipc_opened *opened = &message->opened;
 
-	if (monitor->phase == PHASE_RECOVERY) {
-		monitor->phase = PHASE_ENDED;
-		monitor->recovery = (enum md_error)opened->error;
-		if (opened->recovered)
-			report_recovered(monitor);
-		return;
-	}
 	if (opened->error != MD_OK) {
 		report_maildrop(monitor, opened->error == MD_BUSY,
 		    report_error(opened->error), false);
@@ -371,8 +365,18 @@ answer_opened(struct monitor *monitor, const union ipc_message *message)
 	pages_rest();
 }
 
+/* The same of a recovery child, whose last word it is. */
 static void
-answer_dotlock(struct monitor *monitor, const union ipc_message *message)
+answer_recovered(struct monitor *monitor, union ipc_message *message)
+{
+	monitor->phase = PHASE_ENDED;
+	monitor->recovery = (enum md_error)message->opened.error;
+	if (message->opened.recovered)
+		report_recovered(monitor);
+}
+
+static void
+answer_dotlock(struct monitor *monitor, union ipc_message *message)
 {
 	(void)message;
 	send_plain(monitor, IPC_DOTLOCK_REPLY,
@@ -380,7 +384,7 @@ answer_dotlock(struct monitor *monitor, const union ipc_message *message)
 }
 
 static void
-answer_undotlock(struct monitor *monitor, const union ipc_message *message)
+answer_undotlock(struct monitor *monitor, union ipc_message *message)
 {
 	(void)message;
 	dotlock_remove(&monitor->opening);
@@ -388,7 +392,7 @@ answer_undotlock(struct monitor *monitor, const union ipc_message *message)
 }
 
 static void
-answer_backdate(struct monitor *monitor, const union ipc_message *message)
+answer_backdate(struct monitor *monitor, union ipc_message *message)
 {
 	(void)message;
 	send_plain(monitor, IPC_BACKDATE_REPLY,
@@ -397,7 +401,7 @@ answer_backdate(struct monitor *monitor, const union ipc_message *message)
 
 /* Each costs an inode: no more than honest sessions have reason for. */
 static void
-answer_set_aside(struct monitor *monitor, const union ipc_message *message)
+answer_set_aside(struct monitor *monitor, union ipc_message *message)
 {
 	int failed = -1;
 
@@ -409,7 +413,7 @@ answer_set_aside(struct monitor *monitor, const union ipc_message *message)
 }
 
 static void
-answer_note(struct monitor *monitor, const union ipc_message *message)
+answer_note(struct monitor *monitor, union ipc_message *message)
 {
 	if (message->plain.value == IPC_NOTE_CLEARTEXT ||
 	    message->plain.value == IPC_NOTE_CLEARTEXT_AUTH)
@@ -424,7 +428,7 @@ answer_note(struct monitor *monitor, const union ipc_message *message)
  * gone, for until then other programs may find messages in it torn.
  */
 static void
-answer_end(struct monitor *monitor, const union ipc_message *message)
+answer_end(struct monitor *monitor, union ipc_message *message)
 {
 	(void)drop_challenge(monitor);
 	/* SCRAM tells that the proof was right before the maildrop is opened */
@@ -442,14 +446,15 @@ answer_end(struct monitor *monitor, const union ipc_message *message)
 static const struct request {
 	uint32_t type;
 	unsigned phases; /* enum phase, or-ed */
-	void (*answer)(struct monitor *, const union ipc_message *);
+	void (*answer)(struct monitor *, union ipc_message *);
 } requests[] = {
     {IPC_PROXY,     PHASE_LOGIN,                              answer_proxy    },
     {IPC_HANDSHAKE, PHASE_LOGIN,                              answer_handshake},
     {IPC_LOGIN,     PHASE_LOGIN,                              answer_login    },
     {IPC_SCRAM,     PHASE_LOGIN,                              answer_scram    },
     {IPC_PROOF,     PHASE_LOGIN,                              answer_proof    },
-    {IPC_OPENED,    PHASE_OPENING | PHASE_RECOVERY,           answer_opened   },
+    {IPC_OPENED,    PHASE_OPENING,                            answer_opened   },
+    {IPC_OPENED,    PHASE_RECOVERY,                           answer_recovered},
     {IPC_DOTLOCK,   HOLDING,                                  answer_dotlock  },
     {IPC_UNDOTLOCK, HOLDING,                                  answer_undotlock},
     {IPC_BACKDATE,  PHASE_OPEN,                               answer_backdate },
@@ -458,21 +463,30 @@ static const struct request {
     {IPC_END,       PHASE_LOGIN | PHASE_OPENING | PHASE_OPEN, answer_end      },
 };
 
-bool
-request_answer(struct monitor *monitor, const union ipc_message *message,
-    size_t size, size_t nfds)
+/* What answers a message of this type now; NULL: it is not legal. */
+static const struct request *
+find_request(const struct monitor *monitor, uint32_t type)
 {
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		if (requests[i].type == type &&
+		    (requests[i].phases & monitor->phase) != 0)
+			return &requests[i];
+	}
+	return NULL;
+}
+
+bool
+request_answer(struct monitor *monitor, union ipc_message *message, size_t size,
+    size_t nfds)
+{
+	const struct request *request;
+
 	if (nfds != 0 || !ipc_valid(message, size))
 		return false;
-	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		if (requests[i].type != message->type)
-			continue;
-		if ((requests[i].phases & monitor->phase) == 0 ||
-		    (monitor->phase == PHASE_LOGIN &&
-		        ++monitor->asked > REQUESTS_MAX))
-			return false;
-		requests[i].answer(monitor, message);
-		return true;
-	}
-	return false;
+	request = find_request(monitor, message->type);
+	if (request == NULL ||
+	    (monitor->phase == PHASE_LOGIN && ++monitor->asked > REQUESTS_MAX))
+		return false;
+	request->answer(monitor, message);
+	return true;
 }

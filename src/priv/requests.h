@@ -7,10 +7,12 @@
 #include "running.h"
 
 /*
- * Answers one message if its size, type, phase, strings and lack of
- * descriptors are right. False: they were not, and the session must die.
+ * Answers one message of size octets, which came with nfds descriptors, if its
+ * size, type, phase, strings and lack of descriptors are right; this may take as
+ * long as a login does. A password in it is wiped as soon as it was looked at.
+ * False: they were not, and the session must die.
  */
-bool request_answer(struct monitor *monitor, const union ipc_message *message,
+bool request_answer(struct monitor *monitor, union ipc_message *message,
     size_t size, size_t nfds);
 
 #endif

@@ -103,7 +103,7 @@ hold(struct scene *scene, enum phase phase)
 static bool
 ask(struct scene *scene, uint32_t type)
 {
-	const union ipc_message message = {.type = type};
+	union ipc_message message = {.type = type};
 	const struct rule *rule = rules;
 
 	while (rule->type != type)
@@ -154,7 +154,7 @@ test_forms(void **statep)
 
 	hold(scene, PHASE_OPEN);
 	for (const struct rule *rule = rules; rule < rules + RULES; rule++) {
-		const union ipc_message message = {.type = rule->type};
+		union ipc_message message = {.type = rule->type};
 
 		for (unsigned phase = 1; phase <= PHASE_ENDED; phase *= 2) {
 			scene->monitor->phase = (enum phase)phase;
@@ -218,6 +218,24 @@ test_proxy_comes_first(void **statep)
 	}
 }
 
+/* One attempt too many: it is refused unseen, and its password is wiped too. */
+static void
+test_secret_is_wiped(void **statep)
+{
+	static const char nothing[IPC_SECRET_MAX];
+	struct scene *scene = *statep;
+	union ipc_message message = {
+	    .login = {IPC_LOGIN, IPC_MECH_PASS, .user = "alice",
+	              .secret = "xyzzy"}
+        };
+
+	scene->monitor->signals = scene->monitor->life = -1;
+	assert_true(
+	    request_answer(scene->monitor, &message, sizeof(message.login), 0));
+	assert_string_equal(scene->monitor->user, "alice");
+	assert_memory_equal(message.login.secret, nothing, sizeof(nothing));
+}
+
 /* How a recovery went is told once: each time may write a line to the log. */
 static void
 test_recovered_once(void **statep)
@@ -260,6 +278,7 @@ main(void)
 	    TEST(test_forms),
 	    TEST(test_held),
 	    TEST(test_proxy_comes_first),
+	    TEST(test_secret_is_wiped),
 	    TEST(test_recovered_once),
 	    TEST(test_set_aside),
 	};
