@@ -28,6 +28,9 @@ bool text_name(const char *name);
  */
 const char *text_word(const char **listp, size_t *lengthp);
 
+/* Whether such a list holds a word, octet for octet. */
+bool text_list_holds(const char *list, const char *word);
+
 /* MD5 or another digest as lower-case hexadecimal; dst holds 2 * len + 1. */
 void text_hex(char *dst, const unsigned char *src, size_t len);
 

@@ -54,6 +54,19 @@ text_word(const char **listp, size_t *lengthp)
 	return *lengthp > 0 ? word : NULL;
 }
 
+bool
+text_list_holds(const char *list, const char *word)
+{
+	const char *one;
+	size_t length;
+
+	while ((one = text_word(&list, &length)) != NULL) {
+		if (length == strlen(word) && memcmp(one, word, length) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 text_hex(char *dst, const unsigned char *src, size_t len)
 {

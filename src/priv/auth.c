@@ -64,12 +64,11 @@ find_backend(const char *name, size_t len)
 bool
 auth_users_alone(const struct config *config)
 {
-	const char *list = config->auth.backends, *name;
+	const char *list = config->auth.backends, *rest = list;
 	size_t len;
 
-	name = text_word(&list, &len);
-	return name != NULL && len == 5 && memcmp(name, "users", len) == 0 &&
-	       text_word(&list, &len) == NULL;
+	(void)text_word(&rest, &len);
+	return text_list_holds(list, "users") && text_word(&rest, &len) == NULL;
 }
 
 /* The first that knows the name decides. */

@@ -50,14 +50,7 @@ static const char *const service_folders[] = {"/etc/pam.d", "/usr/lib/pam.d"};
 bool
 pam_is_used(const struct config *config)
 {
-	const char *list = config->auth.backends, *name;
-	size_t len;
-
-	while ((name = text_word(&list, &len)) != NULL) {
-		if (len == 3 && memcmp(name, "pam", len) == 0)
-			return true;
-	}
-	return false;
+	return text_list_holds(config->auth.backends, "pam");
 }
 
 bool

@@ -38,28 +38,14 @@ static const struct mechanism {
 
 #define MECHANISMS (sizeof(mechanisms) / sizeof(mechanisms[0]))
 
-/* auth.mechanisms: whether a blank-separated list holds a name. */
-static bool
-is_listed(const char *list, const char *name)
-{
-	const char *word;
-	size_t length;
-
-	while ((word = text_word(&list, &length)) != NULL) {
-		if (length == strlen(name) && memcmp(word, name, length) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool
 is_configured(const struct client *client, const struct mechanism *mechanism)
 {
 	const char *list = client->setup->config->auth.mechanisms;
 
-	if (is_listed(list, "auto"))
+	if (text_list_holds(list, "auto"))
 		return !mechanism->scram || client->setup->scram;
-	return is_listed(list, mechanism->name);
+	return text_list_holds(list, mechanism->name);
 }
 
 static bool

@@ -101,6 +101,24 @@ test_words(void **state)
 }
 
 static void
+test_list_holds(void **state)
+{
+	static const char list[] = "\t one two\t \tt,h.ree ";
+
+	(void)state;
+	assert_true(text_list_holds(list, "one"));
+	assert_true(text_list_holds(list, "two"));
+	assert_true(text_list_holds(list, "t,h.ree"));
+	assert_false(text_list_holds(list, "on"));
+	assert_false(text_list_holds(list, "ones"));
+	assert_false(text_list_holds(list, "ONE"));
+	assert_false(text_list_holds(list, "h.ree"));
+	assert_false(text_list_holds(list, ""));
+	assert_false(text_list_holds("", "one"));
+	assert_false(text_list_holds(" ", ""));
+}
+
+static void
 test_hex(void **state)
 {
 	static const unsigned char octets[] = {0x00, 0x0f, 0xf0, 0xc4, 0xff};
@@ -121,6 +139,7 @@ main(void)
 	    cmocka_unit_test(test_no_number),
 	    cmocka_unit_test(test_name),
 	    cmocka_unit_test(test_words),
+	    cmocka_unit_test(test_list_holds),
 	    cmocka_unit_test(test_hex),
 	};
 
