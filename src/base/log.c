@@ -87,8 +87,9 @@ send_datagram(const char *line, size_t len)
 	return send(state.fd, line, len, MSG_NOSIGNAL) != -1;
 }
 
-static void
-to_syslog(int priority, const char *word, const char *text)
+/* False, here and on standard error: the line is lost. */
+static bool
+to_syslog(enum log_level level, const char *text)
 {
 	char line[LOG_LINE_MAX + 128], stamp[32];
 	time_t now = time(NULL);
@@ -96,17 +97,10 @@ to_syslog(int priority, const char *word, const char *text)
 	int n;
 
 	strftime(stamp, sizeof(stamp), "%b %e %T", localtime_r(&now, &tm));
-	if (state.lost > 0) {
-		n = snprintf(line, sizeof(line),
-		    "<%d>%s poplard[%ld]: warning: %lu log lines lost",
-		    LOG_MAIL | LOG_WARNING, stamp, (long)getpid(), state.lost);
-		if (send_datagram(line, (size_t)n))
-			state.lost = 0;
-	}
 	n = snprintf(line, sizeof(line), "<%d>%s poplard[%ld]: %s%s",
-	    LOG_MAIL | priority, stamp, (long)getpid(), word, text);
-	if (!send_datagram(line, (size_t)n))
-		state.lost++;
+	    LOG_MAIL | levels[level].priority, stamp, (long)getpid(),
+	    levels[level].word, text);
+	return send_datagram(line, (size_t)n);
 }
 
 /* A pipe that nobody empties would hold us up; a line is below PIPE_BUF. */
@@ -119,20 +113,35 @@ write_stderr(const char *line, size_t len)
 	       write(STDERR_FILENO, line, len) != -1;
 }
 
-static void
-to_stderr(const char *word, const char *text)
+static bool
+to_stderr(enum log_level level, const char *text)
 {
 	char line[LOG_LINE_MAX + 128];
-	int n;
+	int n = snprintf(line, sizeof(line), "%s: %s%s\n", getprogname(),
+	    levels[level].word, text);
+
+	return write_stderr(line, (size_t)n);
+}
+
+static bool
+send_line(enum log_level level, const char *text)
+{
+	return state.target == LOG_TO_SYSLOG ? to_syslog(level, text)
+	                                     : to_stderr(level, text);
+}
+
+/* What was lost is told first, once a line passes again. */
+static void
+put(enum log_level level, const char *text)
+{
+	char lost[64];
 
 	if (state.lost > 0) {
-		n = snprintf(line, sizeof(line),
-		    "%s: warning: %lu log lines lost\n", getprogname(), state.lost);
-		if (write_stderr(line, (size_t)n))
+		snprintf(lost, sizeof(lost), "%lu log lines lost", state.lost);
+		if (send_line(LOG_WARNING_LEVEL, lost))
 			state.lost = 0;
 	}
-	n = snprintf(line, sizeof(line), "%s: %s%s\n", getprogname(), word, text);
-	if (!write_stderr(line, (size_t)n))
+	if (!send_line(level, text))
 		state.lost++;
 }
 
@@ -144,10 +153,7 @@ emit(enum log_level level, const char *fmt, va_list ap)
 
 	if (level <= state.level && state.target != LOG_TO_NOTHING) {
 		vsnprintf(text, sizeof(text), fmt, ap);
-		if (state.target == LOG_TO_SYSLOG)
-			to_syslog(levels[level].priority, levels[level].word, text);
-		else
-			to_stderr(levels[level].word, text);
+		put(level, text);
 	}
 	errno = saved;
 }
