@@ -8,6 +8,7 @@
 #ifndef POPLAR_IPC_H
 #define POPLAR_IPC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -117,8 +118,8 @@ struct ipc_handshake {
 
 /* SCRAM's server-first-message, but for the client's part of the nonce. */
 struct ipc_challenge {
-	uint32_t type,
-	    iterations; /* 0: none can be had, the system is in trouble */
+	uint32_t type;
+	uint32_t iterations; /* 0: none can be had, the system is in trouble */
 	char salt[IPC_SALT_SIZE];
 	char nonce[IPC_NONCE_SIZE];
 };
@@ -173,8 +174,9 @@ union ipc_message {
 int ipc_pair(int pair[2]);
 
 /*
- * Sends one message whole, with nfds descriptors that the caller keeps.
- * Never raises SIGPIPE. 0, or -1 with errno.
+ * Sends one message whole, with nfds descriptors, IPC_FDS_MAX at most, that the
+ * caller keeps. Never raises SIGPIPE; waits if the descriptor does. 0, or -1
+ * with errno (EINVAL: more descriptors than that).
  */
 int ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nfds);
 
@@ -191,6 +193,6 @@ int ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX],
  * Whether size is the one of message->type, its strings are terminated, and a
  * length in it is one that it can hold.
  */
-int ipc_valid(const union ipc_message *message, size_t size);
+bool ipc_valid(const union ipc_message *message, size_t size);
 
 #endif

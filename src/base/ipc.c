@@ -29,23 +29,30 @@ struct string {
 	}
 #define PLAIN                                                                      \
 	{                                                                          \
-		sizeof(struct ipc_plain),                                          \
-		{                                                                  \
+		.size = sizeof(struct ipc_plain), .strings = {                     \
 			STRING(plain.text)                                         \
 		}                                                                  \
 	}
+
+static bool
+piece_fits(const union ipc_message *message)
+{
+	return message->handshake.length > 0 &&
+	       message->handshake.length <= IPC_PIECE_SIZE;
+}
 
 /* What each message is made of; a type without a row does not exist. */
 /* clang-format off */
 static const struct shape {
 	size_t size; /* exactly */
 	struct string strings[2];
+	bool (*fits)(const union ipc_message *message); /* NULL: no more to ask */
 } shapes[] = {
-    [IPC_LOGIN] = {sizeof(struct ipc_login), {STRING(login.user), STRING(login.secret)}},
-    [IPC_LOGIN_REPLY] = {sizeof(struct ipc_login_reply), {STRING(login_reply.holder)}},
-    [IPC_SCRAM] = {sizeof(struct ipc_login), {STRING(login.user), STRING(login.secret)}},
-    [IPC_CHALLENGE] = {sizeof(struct ipc_challenge), {STRING(challenge.salt), STRING(challenge.nonce)}},
-    [IPC_PROOF] = {sizeof(struct ipc_proof), {STRING(proof.message)}},
+    [IPC_LOGIN] = {.size = sizeof(struct ipc_login), .strings = {STRING(login.user), STRING(login.secret)}},
+    [IPC_LOGIN_REPLY] = {.size = sizeof(struct ipc_login_reply), .strings = {STRING(login_reply.holder)}},
+    [IPC_SCRAM] = {.size = sizeof(struct ipc_login), .strings = {STRING(login.user), STRING(login.secret)}},
+    [IPC_CHALLENGE] = {.size = sizeof(struct ipc_challenge), .strings = {STRING(challenge.salt), STRING(challenge.nonce)}},
+    [IPC_PROOF] = {.size = sizeof(struct ipc_proof), .strings = {STRING(proof.message)}},
     [IPC_OPENED] = {.size = sizeof(struct ipc_opened)},
     [IPC_DOTLOCK] = PLAIN,
     [IPC_DOTLOCK_REPLY] = PLAIN,
@@ -55,7 +62,7 @@ static const struct shape {
     [IPC_SET_ASIDE_REPLY] = PLAIN,
     [IPC_BACKDATE] = PLAIN,
     [IPC_BACKDATE_REPLY] = PLAIN,
-    [IPC_HANDSHAKE] = {.size = sizeof(struct ipc_handshake)},
+    [IPC_HANDSHAKE] = {.size = sizeof(struct ipc_handshake), .fits = piece_fits},
     [IPC_PROXY] = {.size = sizeof(struct ipc_proxy)},
     [IPC_PROXY_REPLY] = PLAIN,
     [IPC_NOTE] = PLAIN,
@@ -81,6 +88,10 @@ ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nfds)
 	struct cmsghdr *cmsg;
 	ssize_t n;
 
+	if (nfds > IPC_FDS_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (nfds > 0) {
 		memset(&control, 0, sizeof(control));
 		msg.msg_control = control.buf;
@@ -150,7 +161,7 @@ ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nf
 	return -1;
 }
 
-int
+bool
 ipc_valid(const union ipc_message *message, size_t size)
 {
 	const char *octets = (const char *)message;
@@ -158,16 +169,14 @@ ipc_valid(const union ipc_message *message, size_t size)
 
 	if (size < sizeof(message->type) ||
 	    message->type >= sizeof(shapes) / sizeof(shapes[0]))
-		return 0;
+		return false;
 	shape += message->type;
 	if (size != shape->size)
-		return 0;
+		return false;
 	for (size_t i = 0; i < 2 && shape->strings[i].size > 0; i++) {
 		if (memchr(octets + shape->strings[i].offset, '\0',
 		        shape->strings[i].size) == NULL)
-			return 0;
+			return false;
 	}
-	return message->type != IPC_HANDSHAKE ||
-	       (message->handshake.length > 0 &&
-	           message->handshake.length <= IPC_PIECE_SIZE);
+	return shape->fits == NULL || shape->fits(message);
 }

@@ -131,6 +131,18 @@ test_nobody_there(void **state)
 }
 
 static void
+test_too_many_to_send(void **state)
+{
+	const struct ipc_plain stop = {.type = IPC_STOP};
+	const int sent[IPC_FDS_MAX + 1] = {0};
+
+	(void)state;
+	assert_int_equal(
+	    ipc_send(pair[0], &stop, sizeof(stop), sent, IPC_FDS_MAX + 1), -1);
+	assert_int_equal(errno, EINVAL);
+}
+
+static void
 test_not_waiting(void **state)
 {
 	union ipc_message message;
@@ -226,7 +238,7 @@ test_valid_sizes(void **state)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		message.type = sizes[i].type;
 		for (size_t size = 0; size <= sizeof(message); size++)
-			assert_int_equal(ipc_valid(&message, size) != 0,
+			assert_int_equal(ipc_valid(&message, size),
 			    size == sizes[i].size);
 	}
 }
@@ -284,7 +296,7 @@ test_length_of_a_piece(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		message.handshake.length = lengths[i];
-		assert_int_equal(ipc_valid(&message, size) != 0,
+		assert_int_equal(ipc_valid(&message, size),
 		    lengths[i] >= 1 && lengths[i] <= IPC_PIECE_SIZE);
 		assert_false(ipc_valid(&message, size - 1));
 		assert_false(ipc_valid(&message, size + 1));
@@ -302,6 +314,7 @@ main(void)
 	    ON_PAIR(test_descriptors_pass),
 	    ON_PAIR(test_end_of_file),
 	    ON_PAIR(test_nobody_there),
+	    ON_PAIR(test_too_many_to_send),
 	    ON_PAIR(test_not_waiting),
 	    ON_PAIR(test_oversized_message),
 	    ON_PAIR(test_too_many_descriptors),
