@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <xxhash.h>
 
 #include "wire.h"
@@ -50,7 +51,62 @@ scan(const char *src, size_t len, size_t first, size_t step, struct found *found
 	return error;
 }
 
-/* The scanner finds what the reference does, with the size that is sent. */
+static bool
+is_rewritten(const char *line, size_t len)
+{
+	static const char *const names[] = {"Status:", "X-Status:", "X-Keywords:",
+	    "X-UID:", "X-UIDL:", "X-IMAP:", "X-IMAPbase:", "X-Mozilla-",
+	    "Content-Length:", "Lines:"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const size_t n = strlen(names[i]);
+
+		if (len >= n && strncasecmp(line, names[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* MD5 of the headers; returns where the body begins. */
+static uint64_t
+hash_headers(const char *src, struct scan_message *message)
+{
+	static char headers[64 * 1024];
+	uint64_t at = message->start;
+	size_t len = 0, n = line_length(src + at, message->end - at);
+	bool skipped = false, in_headers = true;
+
+	for (at += n; at < message->end && in_headers; at += n) {
+		n = line_length(src + at, message->end - at);
+		in_headers = !is_empty(src + at, n);
+		if (src[at] != ' ' && src[at] != '\t')
+			skipped = is_rewritten(src + at, n);
+		if (!in_headers || skipped)
+			continue;
+		assert_true(len + n < sizeof(headers));
+		memcpy(headers + len, src + at, n);
+		len += n;
+	}
+	if (len > 0 && headers[len - 1] != '\n')
+		headers[len++] = '\n';
+	EVP_Digest(headers, len, message->header, NULL, EVP_md5(), NULL);
+	return at;
+}
+
+static void
+hash_message(const char *src, struct scan_message *message)
+{
+	const uint64_t at = hash_headers(src, message);
+	size_t len = message->end - at;
+	XXH128_canonical_t body;
+
+	if (len > 0 && src[at + len - 1] == '\n')
+		len -= len > 1 && src[at + len - 2] == '\r' ? 2 : 1;
+	XXH128_canonicalFromHash(&body, XXH3_128bits(src + at, len));
+	memcpy(message->body, body.digest, HASH_SIZE);
+}
+
+/* The scanner finds what the reference does, with its hashes and the size sent. */
 static void
 check(const char *src, size_t len)
 {
@@ -73,6 +129,9 @@ check(const char *src, size_t len)
 		head += line_length(src + head, got.at[i].end - head);
 		assert_int_equal(got.at[i].octets,
 		    sent_size(src + head, got.at[i].end - head));
+		hash_message(src, &want.at[i]);
+		assert_memory_equal(got.at[i].header, want.at[i].header, HASH_SIZE);
+		assert_memory_equal(got.at[i].body, want.at[i].body, HASH_SIZE);
 	}
 }
 
