@@ -24,7 +24,8 @@ from runner import main  # noqa: F401  (test files call harness.main)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("POPLAR_BUILD", ROOT / "build"))
 SAMPLES = ROOT.parent / "shared" / "mail"
-THROWAWAY_UID = 61000 + os.getpid() % 1000
+# nobody's, and of no other test that runs meanwhile
+THROWAWAY_UID = 20000 + os.getpid() % 40000
 FASTCLOCK_FACTOR = 200
 
 needs_root = unittest.skipUnless(os.geteuid() == 0, "needs root")
@@ -301,6 +302,11 @@ class Daemon:
 
     def sessions(self):
         return list(itertools.chain.from_iterable(children(pid) for pid in self.monitors()))
+
+    def session(self):
+        """The only one, once those before it and their monitors are gone."""
+        wait_until(lambda: len(self.monitors()) == len(self.sessions()) == 1, 10, "one session")
+        return self.sessions()[0]
 
     def wait_idle(self, seconds=10):
         """Until no connection is served any more."""

@@ -88,7 +88,7 @@ class Big(harness.TestCase):
     def log_in(self, user):
         client = self.server.client(timeout=100)
         client.login(user)
-        session, = self.server.sessions()
+        session = self.server.session()
         return client, session
 
     def check_listings(self, client, mail):

@@ -67,7 +67,7 @@ class DiskCase(harness.TestCase):
     def struck(self, server, update, action, first, calls, every=0):
         """An UPDATE with a strike. Returns the reply and the Strike."""
         client = update.begin(server)
-        blow = Strike(server.sessions()[0], action, first, calls, every=every)
+        blow = Strike(server.session(), action, first, calls, every=every)
         said = strike.quit_reply(client)
         blow.finish()
         if blow.process.returncode == strike.UNKNOWN_MACHINE:
@@ -180,7 +180,7 @@ class Faults(Sweep):
         for action, every in ((strike.shortening(999), 1), (strike.failing(errno.EINTR), 2)):
             with server.client() as client:
                 client.ok("USER mrose")
-                blow = Strike(server.sessions()[0], action, 1, ["pread64", "pwrite64"],
+                blow = Strike(server.session(), action, 1, ["pread64", "pwrite64"],
                               every=every)
                 client.ok("PASS secret")
                 self.assert_served(client, messages)
@@ -196,7 +196,7 @@ class Faults(Sweep):
             server.put(KEPT)
             with server.client() as client:
                 client.ok("USER mrose")
-                blow = Strike(server.sessions()[0], strike.failing(errno.EIO), first,
+                blow = Strike(server.session(), strike.failing(errno.EIO), first,
                               ["pread64"], every=every)
                 client.send_line("PASS secret")
                 try:
@@ -222,7 +222,7 @@ class Faults(Sweep):
         refused = 0
         for first in itertools.count(1):
             with server.logged_in() as client:
-                blow = Strike(server.sessions()[0], strike.failing(errno.EIO), first, ["pread64"],
+                blow = Strike(server.session(), strike.failing(errno.EIO), first, ["pread64"],
                               every=1)
                 client.send_line("RETR 2")
                 try:
@@ -252,7 +252,7 @@ class Faults(Sweep):
         for numbers in ([1], [200], [1, 100, 399], [399], [400], range(1, 401), range(2, 401, 2)):
             update = Update(mail, numbers)
             client = update.begin(server)
-            blow = Strike(server.sessions()[0], strike.WATCH)
+            blow = Strike(server.session(), strike.WATCH)
             said = strike.quit_reply(client)
             blow.finish()
             update.outcome(self, server.read(), said)
@@ -263,7 +263,7 @@ class Faults(Sweep):
                   f"{blow.written} written, index {index}", flush=True)
         client = server.logged_in()
         client.stat()
-        blow = Strike(server.sessions()[0], strike.WATCH, verbose=True)
+        blow = Strike(server.session(), strike.WATCH, verbose=True)
         strike.quit_reply(client)
         self.assertEqual(set(blow.finish().calls) & set(WRITERS), set())
 
@@ -490,7 +490,7 @@ class FullDisk(DiskCase):
         update = Update(NARROW, [1])
         (state / "ballast").write_bytes(b"\0" * (37 << 20))
         client = update.begin(server)
-        blow = Strike(server.sessions()[0], strike.WATCH, calls=["pwrite64"])
+        blow = Strike(server.session(), strike.WATCH, calls=["pwrite64"])
         said = strike.quit_reply(client)
         self.assertTrue(said.startswith("-ERR [SYS/TEMP] "), said)
         self.assertLess(blow.finish().written, 16384)
@@ -509,7 +509,7 @@ class Journals(DiskCase):
         self.box = self.server()
         for first in itertools.count(1):
             client = self.update.begin(self.box)
-            [session], [monitor] = self.box.sessions(), self.box.monitors()
+            session, [monitor] = self.box.session(), self.box.monitors()
             blow = Strike(session, strike.KILL, first, ["pwrite64"],
                           victims=[monitor, self.box.process.pid])
             strike.quit_reply(client)

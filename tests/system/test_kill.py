@@ -72,8 +72,7 @@ class KillCase(harness.TestCase):
     def kill_at(self, server, update, number, target, flavour):
         """One run. Returns the Strike and what the client was told."""
         client = update.begin(server)
-        [monitor] = server.monitors()
-        [session] = server.sessions()
+        session, [monitor] = server.session(), server.monitors()
         victims = {"session": [session], "monitor": [monitor], "session and monitor":
                    [session, monitor], "everything": [session, monitor, server.process.pid]}
         blow = Strike({"session": session, "monitor": monitor}[target], strike.KILL, number,
@@ -169,7 +168,7 @@ class Interrupted(KillCase):
     def crash(self, server, number):
         """Everything is killed at a call of UPDATE. False: there is none."""
         client = self.UPDATE.begin(server)
-        [monitor], [session] = server.monitors(), server.sessions()
+        session, [monitor] = server.session(), server.monitors()
         blow = Strike(session, strike.KILL, number, self.WRITERS,
                       victims=[monitor, server.process.pid])
         strike.quit_reply(client)

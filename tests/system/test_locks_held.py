@@ -35,13 +35,13 @@ class Deaths(LocksCase):
 
     def test_F73_session_killed(self):
         server, client = self.hold()
-        kill(server.sessions()[0])
+        kill(server.session())
         client.expect_closed()
         self.is_free(server)
 
     def test_F74_monitor_killed(self):
         server, client = self.hold()
-        session = server.sessions()[0]
+        session = server.session()
         kill(server.monitors()[0])
         client.expect_closed()
         wait_until(lambda: harness.proc_stat(session) is None, 5, "the end of the session")

@@ -90,7 +90,7 @@ class Processes(ProcessCase):
     def test_92_stopped_session_holds_up_nobody(self):
         server = self.daemon(MAIL, users={n: "{PLAIN}secret" for n in ("mrose", "other")})
         with server.logged_in("other") as client:
-            session = server.sessions()[0]
+            session = server.session()
             os.kill(session, signal.SIGSTOP)
             self.addCleanup(kill, session)
             with server.logged_in() as second:
@@ -218,14 +218,14 @@ class Titles(ProcessCase):
         server = self.daemon(MAIL)
         self.assertEqual(title(server.process.pid), "poplard: listener")
         with server.logged_in():
+            self.assertEqual(title(server.session()), "poplard: session")
             self.assertEqual(self.titles(server.monitors()), ["poplard: monitor"])
-            self.assertEqual(self.titles(server.sessions()), ["poplard: session"])
 
     def test_inetd(self):
         server = self.daemon(MAIL, mode="inetd")
         with server.logged_in():
+            self.assertEqual(title(server.session()), "poplard: session")
             self.assertEqual(self.titles(server.monitors()), ["poplard: monitor"])
-            self.assertEqual(self.titles(server.sessions()), ["poplard: session"])
 
     def test_auth(self):
         # a credential that takes a while to compare with

@@ -360,7 +360,7 @@ class Outsider(SandboxCase):
         # the tree may be where only root can enter
         tool = shutil.copy(INJECT, self.server.dir)
         with self.server.logged_in():
-            session = self.server.sessions()[0]
+            session = self.server.session()
             who = {}
             if os.geteuid() == 0:
                 who = {"user": self.server.uid, "group": self.server.gid, "extra_groups": []}
