@@ -24,37 +24,51 @@ pass_stop(struct monitor *monitor, enum ipc_end_reason reason)
 	(void)ipc_send(monitor->pair, &plain, sizeof(plain), NULL, 0);
 }
 
+/* What a monitor waits for: what was asked for, and what may come besides. */
+enum { ASKED, SESSION, KICK, LIFE, AWAITED };
+
+/* Passes on what came besides. */
+static void
+take_besides(struct monitor *monitor, struct pollfd fds[AWAITED])
+{
+	struct signalfd_siginfo kick;
+
+	if (fds[KICK].revents != 0 &&
+	    read(monitor->signals, &kick, sizeof(kick)) == sizeof(kick))
+		pass_stop(monitor, IPC_END_KICKED);
+	if (fds[LIFE].revents != 0) {
+		fds[LIFE].fd = monitor->life = -1;
+		pass_stop(monitor, IPC_END_SHUTDOWN);
+	}
+}
+
 enum wake
 monitor_await(struct monitor *monitor, int fd, uint64_t deadline)
 {
 	const bool for_pair = fd == monitor->pair && fd != -1;
-	struct pollfd fds[] = {
-	    {fd,	                    POLLIN, 0},
-	    {for_pair ? -1 : monitor->pair, 0,      0},
-	    {monitor->signals,              POLLIN, 0},
-	    {monitor->life,                 POLLIN, 0},
+	/* of the session, where it is not asked for, its end alone */
+	/* clang-format off */
+	struct pollfd fds[AWAITED] = {
+	    [ASKED] = {.fd = fd, .events = POLLIN},
+	    [SESSION] = {.fd = for_pair ? -1 : monitor->pair},
+	    [KICK] = {.fd = monitor->signals, .events = POLLIN},
+	    [LIFE] = {.fd = monitor->life, .events = POLLIN},
 	};
-	struct signalfd_siginfo kick;
+	/* clang-format on */
 	int n;
 
 	for (;;) {
-		n = poll(fds, 4, clock_poll_timeout(deadline));
+		n = poll(fds, AWAITED, clock_poll_timeout(deadline));
 		if (n == -1 && errno != EINTR)
 			return WAKE_STOP;
 		if (n == 0 && deadline != 0 && clock_now() >= deadline)
 			return WAKE_LATE;
 		if (n <= 0)
 			continue;
-		if (fds[2].revents != 0 &&
-		    read(monitor->signals, &kick, sizeof(kick)) == sizeof(kick))
-			pass_stop(monitor, IPC_END_KICKED);
-		if (fds[3].revents != 0) {
-			fds[3].fd = monitor->life = -1;
-			pass_stop(monitor, IPC_END_SHUTDOWN);
-		}
-		if (fds[0].revents != 0)
+		take_besides(monitor, fds);
+		if (fds[ASKED].revents != 0)
 			return WAKE_READY;
-		if (!for_pair && (monitor->stop != 0 || fds[1].revents != 0))
+		if (!for_pair && (monitor->stop != 0 || fds[SESSION].revents != 0))
 			return WAKE_STOP;
 	}
 }

@@ -138,7 +138,7 @@ session_serve(const struct session_setup *setup)
 	if (client == NULL)
 		_exit(EXIT_FAILURE);
 	client->setup = setup;
-	client->state = AUTHORIZATION;
+	client_enter(client, AUTHORIZATION);
 	client->language = &languages[0];
 	client->local = setup->local;
 	client->fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
