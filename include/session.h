@@ -28,6 +28,12 @@ struct x509_store_st;
 #define SESSION_NONCE_SIZE 32
 #define SESSION_NONCE_EXTENSION 0xff50
 
+/* A compiled list of permitted system calls. */
+struct sandbox_filter {
+	void *program; /* BPF, struct sock_filter[]; owned; NULL: there is none */
+	size_t length; /* of its instructions */
+};
+
 /* Everything about the sandbox that is made once, before the first fork. */
 struct sandbox {
 	/* by the caller of sandbox_prepare() */
@@ -36,11 +42,9 @@ struct sandbox {
 	gid_t gid;
 	const char *root; /* an empty folder of root's; borrowed */
 	/* by sandbox_prepare() */
-	bool required;      /* no seccomp: refuse */
-	void *serve_filter; /* BPF, struct sock_filter[]; owned */
-	size_t serve_length;
-	void *recover_filter; /* owned */
-	size_t recover_length;
+	bool required; /* no seccomp: refuse */
+	struct sandbox_filter serve;
+	struct sandbox_filter recover;
 	int landlock_abi; /* 0: the kernel has none */
 };
 

@@ -166,7 +166,9 @@ add_rows(scmp_filter_ctx filter, const struct row *rows, size_t count)
 {
 	int error;
 
-	for (const struct row *row = rows; row < rows + count; row++) {
+	for (size_t i = 0; i < count; i++) {
+		const struct row *row = &rows[i];
+
 		if (row->compared)
 			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, row->call,
 			    1,
@@ -191,47 +193,45 @@ add_memory(scmp_filter_ctx filter)
 }
 
 /* Reads a compiled program out of the memfd that libseccomp wrote. */
-static void *
-export_program(scmp_filter_ctx filter, size_t *lengthp)
+static void
+export_program(scmp_filter_ctx rules, struct sandbox_filter *filter)
 {
 	int fd = memfd_create("seccomp", MFD_CLOEXEC);
 	off_t size;
-	void *program = NULL;
 
 	if (fd == -1)
-		return NULL;
-	if (seccomp_export_bpf(filter, fd) == 0 &&
+		return;
+	if (seccomp_export_bpf(rules, fd) == 0 &&
 	    (size = lseek(fd, 0, SEEK_END)) > 0 &&
-	    (program = malloc((size_t)size)) != NULL &&
-	    pread(fd, program, (size_t)size, 0) != size) {
-		free(program);
-		program = NULL;
+	    (size_t)size <= BPF_MAXINSNS * sizeof(struct sock_filter) &&
+	    (filter->program = malloc((size_t)size)) != NULL) {
+		filter->length = (size_t)size / sizeof(struct sock_filter);
+		if (pread(fd, filter->program, (size_t)size, 0) != size) {
+			free(filter->program);
+			filter->program = NULL;
+		}
 	}
-	*lengthp = program == NULL ? 0 : (size_t)size / sizeof(struct sock_filter);
 	close(fd);
-	return program;
 }
 
 /* A tree, not a list: at each load the kernel runs it for every call there is. */
 #define FILTER_TREE 2
 
-static void *
-compile(bool serve, size_t *lengthp)
+/* Both roles' rows and some more; without success the filter stays empty. */
+static void
+compile(const struct row *more, size_t count, struct sandbox_filter *filter)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	void *program = NULL;
+	scmp_filter_ctx rules = seccomp_init(SCMP_ACT_KILL_PROCESS);
 
-	if (filter == NULL)
-		return NULL;
-	if (seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, FILTER_TREE) == 0 &&
-	    add_rows(filter, common_rows,
+	if (rules == NULL)
+		return;
+	if (seccomp_attr_set(rules, SCMP_FLTATR_CTL_OPTIMIZE, FILTER_TREE) == 0 &&
+	    add_rows(rules, common_rows,
 	        sizeof(common_rows) / sizeof(common_rows[0])) == 0 &&
-	    (!serve || add_rows(filter, serve_rows,
-	                   sizeof(serve_rows) / sizeof(serve_rows[0])) == 0) &&
-	    add_memory(filter) == 0 && add_denied(filter) == 0)
-		program = export_program(filter, lengthp);
-	seccomp_release(filter);
-	return program;
+	    add_rows(rules, more, count) == 0 && add_memory(rules) == 0 &&
+	    add_denied(rules) == 0)
+		export_program(rules, filter);
+	seccomp_release(rules);
 }
 
 /* libcrypto opens files at its first use, which would be its death later. */
@@ -258,8 +258,8 @@ kernel_has_seccomp(void)
 void
 sandbox_free(struct sandbox *sandbox)
 {
-	free(sandbox->serve_filter);
-	free(sandbox->recover_filter);
+	free(sandbox->serve.program);
+	free(sandbox->recover.program);
 }
 
 int
@@ -274,10 +274,11 @@ sandbox_prepare(const struct config *config, struct sandbox *sandbox)
 		return -1;
 	}
 	if (kernel_has_seccomp()) {
-		sandbox->serve_filter = compile(true, &sandbox->serve_length);
-		sandbox->recover_filter = compile(false, &sandbox->recover_length);
+		compile(serve_rows, sizeof(serve_rows) / sizeof(serve_rows[0]),
+		    &sandbox->serve);
+		compile(NULL, 0, &sandbox->recover);
 	}
-	if (sandbox->serve_filter == NULL || sandbox->recover_filter == NULL) {
+	if (sandbox->serve.program == NULL || sandbox->recover.program == NULL) {
 		if (sandbox->required) {
 			log_error("this kernel has no seccomp filters; "
 			          "server.sandbox = try runs without them");
@@ -359,18 +360,16 @@ enter_landlock(int abi)
 static bool
 enter_seccomp(const struct sandbox *sandbox, enum sandbox_role role)
 {
-	const void *filter = sandbox->serve_filter;
-	size_t length = sandbox->serve_length;
-	struct sock_fprog program;
+	const struct sandbox_filter *filter = role == SANDBOX_SERVE
+	                                          ? &sandbox->serve
+	                                          : &sandbox->recover;
+	const struct sock_fprog program = {
+	    .filter = filter->program,
+	    .len = (unsigned short)filter->length,
+	};
 
-	if (role == SANDBOX_RECOVER) {
-		filter = sandbox->recover_filter;
-		length = sandbox->recover_length;
-	}
-	if (filter == NULL)
+	if (filter->program == NULL)
 		return !sandbox->required;
-	program.filter = (struct sock_filter *)(uintptr_t)filter;
-	program.len = (unsigned short)length;
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
 }
 
