@@ -16,14 +16,15 @@ uint64_t clock_now_us(void);
 
 /*
  * What to give to poll(2) to wake at the deadline: real milliseconds, at
- * least 0, never past it by more than one. A deadline of 0 means none: -1.
+ * least 0, never past it by more than one; at most an hour, so a caller looks
+ * at the clock again. A deadline of 0 means none: -1.
  */
 int clock_poll_timeout(uint64_t deadline);
 
 /* Sleeps for a number of milliseconds; may return early on a signal. */
 void clock_sleep(unsigned ms);
 
-/* Sleeps until a deadline, to its very instant. */
+/* Sleeps until a deadline (never 0), to its very instant, whatever signals come. */
 void clock_sleep_until(uint64_t deadline);
 
 #endif

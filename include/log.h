@@ -47,7 +47,7 @@ _Noreturn void fatal(int code, const char *fmt, ...)
 /*
  * Makes hostile text printable: no blank, no control, no 8-bit octet is left
  * (strvis(3), octal). dst is always terminated and holds at most size - 1
- * octets; what does not fit is cut. Returns dst.
+ * octets (size is never 0); what does not fit is cut. Returns dst.
  */
 char *log_safe(char *dst, size_t size, const char *text);
 

@@ -1,7 +1,7 @@
 /*
  * Log lines of a session, formatted by its monitor from numbers that the
- * session sent: no text of a client's goes into the log but the name it gave,
- * made safe, and behind the address.
+ * session sent. Of text only the name that a client gave goes into the log, and
+ * the few words of a note: made safe, and behind the address. Runs as root.
  */
 #include "report.h"
 

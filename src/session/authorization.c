@@ -133,8 +133,9 @@ login_open(struct client *client)
 unsigned
 login_delay_seconds(const struct client *client)
 {
-	return (
-	    unsigned)((client->setup->config->session.login_delay_ms + 999) / 1000);
+	const uint64_t delay_ms = client->setup->config->session.login_delay_ms;
+
+	return (unsigned)((delay_ms + 999) / 1000);
 }
 
 static enum verdict

@@ -1,5 +1,6 @@
 /*
- * The commands: one table whose rows hold every fact about a command.
+ * The commands: one table whose rows hold every fact about a command; their
+ * handlers, and what these share.
  */
 #ifndef POPLAR_SESSION_COMMAND_H
 #define POPLAR_SESSION_COMMAND_H
@@ -101,7 +102,8 @@ enum verdict end_unread(struct client *client, enum md_error error);
 
 /*
  * What a client is told of a maildrop that could not be read or changed, in
- * English; NULL: of the disk.
+ * English, static; NULL where the disk failed, of which each command says what
+ * follows.
  */
 const char *fault_text(enum md_error error);
 

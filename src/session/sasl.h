@@ -49,9 +49,9 @@ enum verdict sasl_challenge(struct client *client, const char *text,
     SASL_STEP((*next)));
 
 /*
- * The attempt ends with "-ERR text"; the session too if it holds a maildrop, or
- * if this was the last failure of auth.max_attempts: a challenge of SCRAM that
- * is not answered is one.
+ * Answers "-ERR text", which ends the attempt if there is one; the session too
+ * if that holds a maildrop, or was the last failure of auth.max_attempts: a
+ * challenge of SCRAM that is not answered is one.
  */
 enum verdict sasl_refuse(struct client *client, const char *text);
 
