@@ -33,6 +33,14 @@ client_enter(struct client *client, enum state state)
 }
 
 void
+client_tally_left(struct client *client)
+{
+	client->tally.in_transaction = 1;
+	client->tally.left = maildrop_live(client->maildrop);
+	client->tally.octets_left = maildrop_octets(client->maildrop);
+}
+
+void
 client_release(struct client *client)
 {
 	const int fds[] = {client->fds.mbox, client->fds.index,

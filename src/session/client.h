@@ -57,6 +57,9 @@ enum verdict client_failed(struct client *client);
 /* The one function that changes the state. */
 void client_enter(struct client *client, enum state state);
 
+/* Notes for the log what QUIT would leave in the maildrop, were it given now. */
+void client_tally_left(struct client *client);
+
 /* Closes the maildrop and its descriptors; the session lock goes with them. */
 void client_release(struct client *client);
 

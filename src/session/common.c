@@ -98,8 +98,9 @@ run_rpop(struct client *client, const struct args *args)
  * recovery is finishing it: only other failures leave nothing deleted for sure.
  */
 static void
-say_updated(struct client *client, enum md_error error, uint32_t left)
+say_updated(struct client *client, enum md_error error)
 {
+	const uint32_t left = client->tally.left;
 	const char *text = fault_text(error);
 
 	if (error != MD_OK && text == NULL)
@@ -121,14 +122,14 @@ say_updated(struct client *client, enum md_error error, uint32_t left)
  * that does not read does not stop that.
  */
 static void
-say_goodbye(struct client *client, enum md_error error, uint32_t left)
+say_goodbye(struct client *client, enum md_error error)
 {
 	const bool later = maildrop_is_untidy(client->maildrop);
 
 	if (!later)
 		client_release(client);
 	link_end(&client->link, &client->tally);
-	say_updated(client, error, left);
+	say_updated(client, error);
 	if (later) {
 		stream_flush_soon(&client->stream);
 		client_release(client);
@@ -139,29 +140,23 @@ say_goodbye(struct client *client, enum md_error error, uint32_t left)
 static enum verdict
 update(struct client *client)
 {
-	uint32_t left = maildrop_live(client->maildrop);
-	uint64_t octets = maildrop_octets(client->maildrop);
-	uint64_t began = clock_now_us();
-	uint32_t removed = 0;
+	struct ipc_end *tally = &client->tally;
+	const uint64_t began = clock_now_us();
 	enum md_error error;
 
 	client_enter(client, UPDATE);
 	client->link.updating = true;
+	client_tally_left(client);
 	maildrop_set_last(client->maildrop, client->last);
-	error = maildrop_update(client->maildrop, &removed);
-	client->tally.error = error;
-	client->tally.update_us = (uint32_t)(clock_now_us() - began);
-	client->tally.dele = removed;
+	error = maildrop_update(client->maildrop, &tally->dele);
+	tally->error = error;
+	tally->update_us = (uint32_t)(clock_now_us() - began);
+	tally->reason = IPC_END_QUIT;
 	if (error != MD_OK) {
-		left = maildrop_count(client->maildrop);
 		maildrop_undelete_all(client->maildrop);
-		octets = maildrop_octets(client->maildrop);
+		client_tally_left(client);
 	}
-	client->tally.in_transaction = 1;
-	client->tally.reason = IPC_END_QUIT;
-	client->tally.left = left;
-	client->tally.octets_left = octets;
-	say_goodbye(client, error, left);
+	say_goodbye(client, error);
 	return CLOSE;
 }
 

@@ -35,12 +35,10 @@ finish(struct client *client)
 	if (client->state == UPDATE)
 		return;
 	if (client->state == TRANSACTION) {
-		tally->in_transaction = 1;
 		tally->dele_pending = maildrop_count(client->maildrop) -
 		                      maildrop_live(client->maildrop);
 		maildrop_undelete_all(client->maildrop);
-		tally->left = maildrop_count(client->maildrop);
-		tally->octets_left = maildrop_octets(client->maildrop);
+		client_tally_left(client);
 	}
 	client_release(client);
 	tally->reason = client->reason;
