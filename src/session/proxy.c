@@ -122,15 +122,17 @@ parse_v2(const unsigned char *octets, size_t length, struct proxy_header *header
 {
 	size_t whole;
 
-	header->need = V2_FIXED - length;
-	if (length < V2_FIXED)
+	if (length < V2_FIXED) {
+		header->need = V2_FIXED - length;
 		return PROXY_MORE;
+	}
 	whole = V2_FIXED + ((size_t)octets[14] << 8 | octets[15]);
 	if (whole > PROXY_MAX || (octets[12] != V2_LOCAL && octets[12] != V2_PROXY))
 		return PROXY_BAD;
-	header->need = whole - length;
-	if (length < whole)
+	if (length < whole) {
+		header->need = whole - length;
 		return PROXY_MORE;
+	}
 	header->length = whole;
 	if (octets[12] == V2_LOCAL)
 		return PROXY_DONE;
