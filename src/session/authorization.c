@@ -161,8 +161,7 @@ login_permitted(struct client *client, bool answered,
 	if (!answered || reply->result >= IPC_RESULTS)
 		*verdictp = client_end(client, IPC_END_ERROR, DROP);
 	else if (client->link.stop != 0)
-		*verdictp = client_end(client,
-		    (enum ipc_end_reason)client->link.stop, DROP);
+		*verdictp = client_end(client, client->link.stop, DROP);
 	else if (reply->result != IPC_RESULT_OK)
 		*verdictp = refuse_login(client, reply);
 	else

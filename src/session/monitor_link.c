@@ -18,6 +18,17 @@ close_all(const int *fds, size_t count)
 		close(fds[i]);
 }
 
+/* A wish to stop: one that is none comes from a monitor that is broken. */
+static void
+take_stop(struct monitor_link *link, const union ipc_message *message)
+{
+	const uint32_t reason = message->plain.value;
+
+	link->stop = reason > 0 && reason < IPC_END_REASONS
+	                 ? (enum ipc_end_reason)reason
+	                 : IPC_END_ERROR;
+}
+
 /* Waits for a message of one type; a wish to stop is noted on the way. */
 static bool
 receive(struct monitor_link *link, uint32_t type, union ipc_message *message,
@@ -38,7 +49,7 @@ receive(struct monitor_link *link, uint32_t type, union ipc_message *message,
 			link->stop = IPC_END_ERROR;
 			return false;
 		}
-		link->stop = message->plain.value;
+		take_stop(link, message);
 	}
 }
 
@@ -194,7 +205,7 @@ link_take_stop(struct monitor_link *link)
 	union ipc_message message;
 
 	if (link->stop == 0 && receive_bare(link, IPC_STOP, &message))
-		link->stop = message.plain.value;
+		take_stop(link, &message);
 }
 
 /* The value answered to a question without arguments; or MONITOR_GONE. */

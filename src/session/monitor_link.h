@@ -14,9 +14,9 @@
 
 struct monitor_link {
 	int fd;
-	bool updating; /* in UPDATE a wish to stop waits */
-	uint32_t tls;  /* version on the wire, for the log; 0: none */
-	uint32_t stop; /* enum ipc_end_reason; 0: none came */
+	bool updating;            /* in UPDATE a wish to stop waits */
+	uint32_t tls;             /* version on the wire, for the log; 0: none */
+	enum ipc_end_reason stop; /* what the monitor wishes; 0: nothing */
 };
 
 /*

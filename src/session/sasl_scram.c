@@ -307,8 +307,7 @@ SASL_STEP(scram_start)
 	        &challenge))
 		return client_end(client, IPC_END_ERROR, DROP);
 	if (client->link.stop != 0)
-		return client_end(client, (enum ipc_end_reason)client->link.stop,
-		    DROP);
+		return client_end(client, client->link.stop, DROP);
 	if (challenge.iterations == 0) {
 		sasl_refuse(client, "[SYS/TEMP] mail is out of reach, try later");
 		return client_failed(client);

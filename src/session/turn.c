@@ -29,9 +29,9 @@ too_long(struct client *client)
 	return client_end(client, IPC_END_ERROR, CLOSE);
 }
 
-/* What a fault of the stream means for the session. */
-static enum verdict
-fault(struct client *client)
+/* Why a session ends by a fault of the stream. */
+static enum ipc_end_reason
+reason_of(struct client *client)
 {
 	static const enum ipc_end_reason reasons[] = {
 	    [STREAM_FINE] = IPC_END_ERROR,
@@ -39,15 +39,18 @@ fault(struct client *client)
 	    [STREAM_IDLE] = IPC_END_TIMEOUT,
 	    [STREAM_STALLED] = IPC_END_TIMEOUT,
 	    [STREAM_BROKEN] = IPC_END_DROP,
-	    [STREAM_STOPPED] = IPC_END_SHUTDOWN,
 	};
-	enum ipc_end_reason reason = reasons[client->stream.fault];
 
-	if (client->stream.fault == STREAM_STOPPED) {
-		link_take_stop(&client->link);
-		reason = (enum ipc_end_reason)client->link.stop;
-	}
-	return client_end(client, reason,
+	if (client->stream.fault != STREAM_STOPPED)
+		return reasons[client->stream.fault];
+	link_take_stop(&client->link);
+	return client->link.stop;
+}
+
+static enum verdict
+fault(struct client *client)
+{
+	return client_end(client, reason_of(client),
 	    stream_can_send(&client->stream) ? CLOSE : DROP);
 }
 

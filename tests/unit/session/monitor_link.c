@@ -186,6 +186,25 @@ test_stop(void **statep)
 	assert_true(scene->host.pause(scene->host.ctx, 1));
 }
 
+/* A reason that there is not is a fault of the monitor's. */
+static void
+test_stop_without_reason(void **statep)
+{
+	static const uint32_t reasons[] = {0, IPC_END_REASONS, UINT32_MAX};
+	struct scene *scene = *statep;
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		scene->link.stop = 0;
+		answers(scene, IPC_STOP, reasons[i], 0);
+		link_take_stop(&scene->link);
+		assert_int_equal(scene->link.stop, IPC_END_ERROR);
+	}
+	scene->link.stop = 0;
+	answers(scene, IPC_STOP, IPC_END_SHUTDOWN, 0);
+	link_take_stop(&scene->link);
+	assert_int_equal(scene->link.stop, IPC_END_SHUTDOWN);
+}
+
 /* What is no answer ends the session. */
 static void
 test_broken(void **statep)
@@ -218,6 +237,7 @@ main(void)
 	    TEST(test_set_aside),
 	    TEST(test_descriptors),
 	    TEST(test_stop),
+	    TEST(test_stop_without_reason),
 	    TEST(test_broken),
 	};
 
