@@ -6,7 +6,6 @@
 #include "requests.h"
 
 #include <string.h>
-#include <sys/types.h>
 
 #include "attempt.h"
 #include "clock.h"
