@@ -1,6 +1,6 @@
 /*
  * MD5 (RFC 1321) of several texts at once. One text goes step by step, each waiting
- * for the last; eight of them side by side take hardly longer than one.
+ * for the last; eight of them side by side take less than twice as long as one.
  */
 #ifndef POPLAR_MBOX_MD5_LANES_H
 #define POPLAR_MBOX_MD5_LANES_H
@@ -13,7 +13,7 @@
 
 struct md5_text {
 	unsigned char *octets; /* the caller's, with room for the padding */
-	size_t len;            /* any; lanes of much the same length are fastest */
+	size_t len;            /* any; the longest says how long all take */
 };
 
 /* Writes the digest of each text, and the padding behind it. */
