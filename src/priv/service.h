@@ -6,7 +6,6 @@
 #ifndef POPLAR_PRIV_SERVICE_H
 #define POPLAR_PRIV_SERVICE_H
 
-
 #include "config.h"
 
 /*
