@@ -449,6 +449,22 @@ class TestCase(unittest.TestCase):
             self.fail(f"{what}: {len(got)} octets for {len(expected)}, first difference at {at}: "
                       f"{got[max(0, at - 40):at + 40]!r} for {expected[max(0, at - 40):at + 40]!r}")
 
+    def assert_refused_alike(self, attempt, cases, delay):
+        """Each case is refused with the same text so many seconds behind the command.
+        attempt(*case) returns reply and time; the machine may be in the way a few times.
+        """
+        replies = set()
+        for case in cases:
+            for _ in range(5):
+                reply, took = attempt(*case)
+                replies.add(reply)
+                self.assertGreaterEqual(took, delay - 0.01, case)
+                if took < delay + 0.2:
+                    break
+            else:
+                self.fail(f"{case}: {took:.2f} s")
+        self.assertEqual(len(replies), 1, replies)
+
     def assert_served(self, client, messages):
         """A session shows exactly these messages of oracle.parse()."""
         self.assertEqual(client.stat(), (len(messages), sum(m.size for m in messages)))

@@ -104,16 +104,12 @@ class SystemUsers(PamCase):
         nothing = self.user()
         run("usermod", "-L", locked)
         server = self.serve(self.service(UNIX), good, **{"auth.failure_delay": "400ms"})
-        answers = [self.refused(server, name, password, "[AUTH]", reason)
-                   for name, password, reason in (
-                       (good, "wrong", "password"), ("ptnobody", "secret", "unknown"),
-                       (locked, "secret", "locked"), (nothing, "secret", "locked"),
-                       (expired, "secret", "locked"), (expired, "wrong", "password"),
-                       (low, "secret", 'locked detail="uid"'), (low, "wrong", "password"))]
-        self.assertEqual(len({reply for reply, _ in answers}), 1, answers)
-        times = [took for _, took in answers]
-        self.assertGreaterEqual(min(times), 0.39)
-        self.assertLess(max(times) - min(times), 0.2, times)
+        self.assert_refused_alike(
+            lambda name, password, reason: self.refused(server, name, password, "[AUTH]", reason),
+            ((good, "wrong", "password"), ("ptnobody", "secret", "unknown"),
+             (locked, "secret", "locked"), (nothing, "secret", "locked"),
+             (expired, "secret", "locked"), (expired, "wrong", "password"),
+             (low, "secret", 'locked detail="uid"'), (low, "wrong", "password")), 0.4)
         server.logged_in(good).quit()
 
     def test_B28_passwords_byte_exact(self):
@@ -307,14 +303,11 @@ class Certificates(PamCase):
         run("usermod", "-L", locked)
         run("chage", "-d", "0", stale)
         server = self.serve(self.service(UNIX), good, **{"auth.failure_delay": "400ms"})
-        answers = [self.turned_away(server, name, reason) for name, reason in (
-            (locked, "locked"), (nothing, "locked"), (expired, "locked"), (stale, "locked"),
-            (low, 'locked detail="uid"'), ("root", 'locked detail="uid"'), ("ptnobody", "unknown"),
-            ("../" + good, "unknown"), (good + ".lock", "unknown"))]
-        self.assertEqual({reply for reply, _ in answers}, {"-ERR [AUTH] login failed"})
-        times = [took for _, took in answers]
-        self.assertGreaterEqual(min(times), 0.39)
-        self.assertLess(max(times) - min(times), 0.2, times)
+        self.assert_refused_alike(
+            lambda name, reason: self.turned_away(server, name, reason),
+            ((locked, "locked"), (nothing, "locked"), (expired, "locked"), (stale, "locked"),
+             (low, 'locked detail="uid"'), ("root", 'locked detail="uid"'),
+             ("ptnobody", "unknown"), ("../" + good, "unknown"), (good + ".lock", "unknown")), 0.4)
         self.client(server, good).ok("AUTH EXTERNAL =")
 
     def test_what_the_account_phase_is_given(self):
