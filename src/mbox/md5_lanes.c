@@ -36,77 +36,56 @@ struct state {
 	uint32_t LANES a, b, c, d;
 };
 
-/*
- * One step of a round: f is what the round makes of b, c and d, and is rotated with
- * the rest on top of b.
- */
+/* What a round makes of b, c and d. */
 static inline void
-step(struct state *s, const uint32_t LANES *f, const uint32_t word[MD5_LANES],
-    uint32_t sine, int shift)
+mix_f(const struct state *s, uint32_t LANES *mixed)
 {
-	uint32_t LANES sum;
-
-	memcpy(&sum, word, sizeof(sum));
-	sum += s->a + *f + sine;
-	s->a = s->d;
-	s->d = s->c;
-	s->c = s->b;
-	s->b += (sum << shift) | (sum >> (32 - shift));
+	*mixed = s->d ^ (s->b & (s->c ^ s->d));
 }
 
 static inline void
-round_f(struct state *s, uint32_t words[WORDS][MD5_LANES],
-    const uint32_t sine[WORDS])
+mix_g(const struct state *s, uint32_t LANES *mixed)
 {
-	static const int shifts[] = {7, 12, 17, 22};
-
-#pragma GCC unroll 16
-	for (unsigned i = 0; i < WORDS; i++) {
-		const uint32_t LANES f = s->d ^ (s->b & (s->c ^ s->d));
-
-		step(s, &f, words[i], sine[i], shifts[i % 4]);
-	}
+	*mixed = s->c ^ (s->d & (s->b ^ s->c));
 }
 
 static inline void
-round_g(struct state *s, uint32_t words[WORDS][MD5_LANES],
-    const uint32_t sine[WORDS])
+mix_h(const struct state *s, uint32_t LANES *mixed)
 {
-	static const int shifts[] = {5, 9, 14, 20};
-
-#pragma GCC unroll 16
-	for (unsigned i = 0; i < WORDS; i++) {
-		const uint32_t LANES f = s->c ^ (s->d & (s->b ^ s->c));
-
-		step(s, &f, words[(5 * i + 1) % WORDS], sine[i], shifts[i % 4]);
-	}
+	*mixed = s->b ^ s->c ^ s->d;
 }
 
 static inline void
-round_h(struct state *s, uint32_t words[WORDS][MD5_LANES],
-    const uint32_t sine[WORDS])
+mix_i(const struct state *s, uint32_t LANES *mixed)
 {
-	static const int shifts[] = {4, 11, 16, 23};
-
-#pragma GCC unroll 16
-	for (unsigned i = 0; i < WORDS; i++) {
-		const uint32_t LANES f = s->b ^ s->c ^ s->d;
-
-		step(s, &f, words[(3 * i + 5) % WORDS], sine[i], shifts[i % 4]);
-	}
+	*mixed = s->c ^ (s->b | ~s->d);
 }
 
-static inline void
-round_i(struct state *s, uint32_t words[WORDS][MD5_LANES],
-    const uint32_t sine[WORDS])
+struct round {
+	void (*mix)(const struct state *s, uint32_t LANES *mixed);
+	unsigned first, stride; /* step i takes the word first + i * stride */
+	int shifts[4];          /* and rotates by shifts[i % 4] */
+};
+
+/* Inlined and unrolled, so that all of a row's facts are constants of the code. */
+__attribute__((always_inline)) static inline void
+go_round(struct state *s, uint32_t words[WORDS][MD5_LANES],
+    const uint32_t sine[WORDS], const struct round *round)
 {
-	static const int shifts[] = {6, 10, 15, 21};
+	uint32_t LANES sum, mixed;
 
 #pragma GCC unroll 16
 	for (unsigned i = 0; i < WORDS; i++) {
-		const uint32_t LANES f = s->c ^ (s->b | ~s->d);
+		const int shift = round->shifts[i % 4];
 
-		step(s, &f, words[7 * i % WORDS], sine[i], shifts[i % 4]);
+		memcpy(&sum, words[(round->first + i * round->stride) % WORDS],
+		    sizeof(sum));
+		round->mix(s, &mixed);
+		sum += s->a + mixed + sine[i];
+		s->a = s->d;
+		s->d = s->c;
+		s->c = s->b;
+		s->b += (sum << shift) | (sum >> (32 - shift));
 	}
 }
 
@@ -114,12 +93,18 @@ round_i(struct state *s, uint32_t words[WORDS][MD5_LANES],
 static void
 transform(struct state *state, uint32_t words[WORDS][MD5_LANES])
 {
+	static const struct round rounds[] = {
+	    {mix_f, 0, 1, {7, 12, 17, 22}},
+	    {mix_g, 1, 5, {5, 9, 14, 20} },
+	    {mix_h, 5, 3, {4, 11, 16, 23}},
+	    {mix_i, 0, 7, {6, 10, 15, 21}},
+	};
 	struct state s = *state;
 
-	round_f(&s, words, sines);
-	round_g(&s, words, sines + WORDS);
-	round_h(&s, words, sines + 2 * WORDS);
-	round_i(&s, words, sines + 3 * WORDS);
+	go_round(&s, words, sines, &rounds[0]);
+	go_round(&s, words, sines + WORDS, &rounds[1]);
+	go_round(&s, words, sines + 2 * WORDS, &rounds[2]);
+	go_round(&s, words, sines + 3 * WORDS, &rounds[3]);
 	state->a += s.a;
 	state->b += s.b;
 	state->c += s.c;
