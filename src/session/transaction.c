@@ -166,8 +166,8 @@ send_message(struct client *client)
 			return GO_ON;
 		error = maildrop_next(client->maildrop, piece, room, &length);
 		if (error != MD_OK) {
-			(void)end_unread(client, error);
-			return DROP;
+			client->tally.error = error;
+			return client_end(client, IPC_END_ERROR, DROP);
 		}
 		stream_filled(&client->stream, length);
 	} while (length > 0);
