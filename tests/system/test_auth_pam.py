@@ -303,11 +303,12 @@ class Certificates(PamCase):
         run("usermod", "-L", locked)
         run("chage", "-d", "0", stale)
         server = self.serve(self.service(UNIX), good, **{"auth.failure_delay": "400ms"})
-        self.assert_refused_alike(
+        reply = self.assert_refused_alike(
             lambda name, reason: self.turned_away(server, name, reason),
             ((locked, "locked"), (nothing, "locked"), (expired, "locked"), (stale, "locked"),
              (low, 'locked detail="uid"'), ("root", 'locked detail="uid"'),
              ("ptnobody", "unknown"), ("../" + good, "unknown"), (good + ".lock", "unknown")), 0.4)
+        self.assertEqual(reply, "-ERR [AUTH] login failed")
         self.client(server, good).ok("AUTH EXTERNAL =")
 
     def test_what_the_account_phase_is_given(self):
