@@ -82,7 +82,7 @@ start(struct monitor *monitor, const struct monitor_setup *setup)
 	monitor->life = setup->life;
 	strlcpy(monitor->address, setup->address, sizeof(monitor->address));
 	monitor->started = clock_now();
-	monitor->phase = PHASE_LOGIN;
+	monitor_enter(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
 	snprintf(monitor->sid, sizeof(monitor->sid), "%08x", (unsigned)chance());
 	certificates_freshen(setup->tls);
 	if (setup->apop)
@@ -279,7 +279,7 @@ recover(struct monitor *monitor)
 {
 	int status;
 
-	monitor->phase = PHASE_RECOVERY;
+	monitor_enter(monitor, PHASE_RECOVERY, ROW_TRANSACTION);
 	monitor->recovery = MD_IO;
 	if (fork_child(monitor, become_recovery) == -1) {
 		log_error("sid=%s cannot start the recovery of %s: %s",

@@ -12,6 +12,18 @@
 
 #include "clock.h"
 
+void
+monitor_enter(struct monitor *monitor, enum phase phase, enum row_phase row_phase)
+{
+	struct row *row = monitor->setup->row;
+
+	monitor->phase = phase;
+	if (row == NULL)
+		return;
+	row->login_since = clock_now();
+	row->phase = row_phase;
+}
+
 /* Tells the session to end; it does, but not in the middle of UPDATE. */
 static void
 pass_stop(struct monitor *monitor, enum ipc_end_reason reason)

@@ -25,13 +25,13 @@ struct monitor {
 	const struct monitor_setup *setup;
 	char sid[SESSION_SID_MAX];
 	char stamp[SESSION_STAMP_MAX];
-	pid_t child;   /* the session, or the recovery child */
-	int pair;      /* to it; -1 when it is gone */
-	int signals;   /* signalfd for SIGUSR1, or -1 */
-	int life;      /* as in the setup, -1 once it has ended */
-	uint32_t stop; /* enum ipc_end_reason that was passed on; 0: none */
-	enum phase phase;
-	uint64_t started;                  /* clock_now() */
+	pid_t child;      /* the session, or the recovery child */
+	int pair;         /* to it; -1 when it is gone */
+	int signals;      /* signalfd for SIGUSR1, or -1 */
+	int life;         /* as in the setup, -1 once it has ended */
+	uint32_t stop;    /* enum ipc_end_reason that was passed on; 0: none */
+	enum phase phase; /* written by monitor_enter() only */
+	uint64_t started; /* clock_now() */
 	char address[SESSION_ADDRESS_MAX]; /* the setup's, or what a proxy told */
 	unsigned attempts, failures;
 	unsigned asked;     /* requests in PHASE_LOGIN */
@@ -47,6 +47,13 @@ struct monitor {
 	bool opened;             /* opening is to be closed */
 	struct opening opening;  /* last: see there */
 };
+
+/*
+ * The one function that changes the phase; and what the listener sees of it,
+ * with the time, in the monitor's row.
+ */
+void monitor_enter(struct monitor *monitor, enum phase phase,
+    enum row_phase row_phase);
 
 /* Between two tries at a maildrop that another session holds. */
 #define MONITOR_RETRY_MS 20
