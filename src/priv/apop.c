@@ -4,7 +4,7 @@
  * hexadecimal digits. Runs as root in the auth child, on the one name that
  * asked.
  */
-#include "auth.h"
+#include "apop.h"
 
 #include <string.h>
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth_child.h"
 #include "certificates.h"
 #include "clock.h"
 #include "log.h"

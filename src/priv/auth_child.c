@@ -7,7 +7,7 @@
  * status says nothing, since a module may crash or call exit(3). A module
  * that hangs, or starts processes of its own, is ended by auth_end().
  */
-#include "auth.h"
+#include "auth_child.h"
 
 #include <errno.h>
 #include <fcntl.h>

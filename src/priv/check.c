@@ -10,12 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "auth.h"
 #include "certificates.h"
 #include "config.h"
 #include "log.h"
+#include "pam.h"
 #include "service.h"
 #include "sockets.h"
+#include "users.h"
 
 /* Sessions change their user with root alone. */
 static int

@@ -10,6 +10,7 @@
 
 #include <openssl/crypto.h>
 
+#include "apop.h"
 #include "exchange.h"
 #include "pages.h"
 #include "scram.h"

@@ -15,6 +15,7 @@
 #include "peer.h"
 #include "server.h"
 #include "service.h"
+#include "users.h"
 
 /* Above what a session's arrangement of descriptors uses. */
 #define MOVED_FROM 16

@@ -25,12 +25,14 @@
 #include "limits.h"
 #include "log.h"
 #include "monitor.h"
+#include "pam.h"
 #include "peer.h"
 #include "recoveries.h"
 #include "server.h"
 #include "service.h"
 #include "serving.h"
 #include "title.h"
+#include "users.h"
 
 #define TICK_MS 2000
 #define LOGIN_LIMIT_MS 60000

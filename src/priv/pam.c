@@ -14,7 +14,7 @@
  * at no password field, so it is looked at here: `!` in front locks the
  * account (passwd -l, usermod -L), `*` only says that no password is right.
  */
-#include "backend.h"
+#include "pam.h"
 
 #include <shadow.h>
 #include <stdio.h>
@@ -22,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "log.h"
 #include "pam_library.h"
 #include "text.h"

@@ -6,9 +6,9 @@
 
 #include <sysexits.h>
 
-#include "auth.h"
 #include "certificates.h"
 #include "log.h"
+#include "pam.h"
 #include "service.h"
 
 int

@@ -8,11 +8,12 @@
  * of an answer does not tell names. A name that occurs twice, or in a line
  * with a fault, is refused: it never falls through to the next back end.
  */
-#include "backend.h"
+#include "users.h"
 
 #include <string.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "exchange.h"
 #include "log.h"
 #include "pages.h"

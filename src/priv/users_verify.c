@@ -5,12 +5,13 @@
  * For names that occur twice, the name of every good line is kept with the
  * line's number, and sorted at the end. No secret is kept.
  */
+#include "users.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "auth.h"
 #include "backend.h"
 #include "config.h"
 #include "log.h"

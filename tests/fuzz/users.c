@@ -13,7 +13,7 @@
 
 #include "config.h"
 #include "log.h"
-#include "priv/auth.h"
+#include "priv/users.h"
 #include "priv/users_file.h"
 #include "text.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "priv/auth.h"
+#include "priv/apop.h"
 
 #define STAMP "<1896.697170952@dbc.mtview.ca.us>"
 #define SECRET "tanstaaf"

@@ -25,7 +25,8 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "priv/auth.h"
+#include "priv/auth_child.h"
+#include "priv/pam.h"
 #include "priv/pam_library.h"
 
 #define PASSWORD " pass%s\tw\303\266rd "

@@ -23,6 +23,8 @@
 
 #include "log.h"
 #include "priv/auth.h"
+#include "priv/pam.h"
+#include "priv/users.h"
 
 #define STAMP "<1896.697170952@dbc.mtview.ca.us>"
 #define DIGEST "c4c9334bac560ecc979e58001b3e22fb"
