@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fault.h"
 #include "text.h"
 
 #define BOTH (AUTHORIZATION | TRANSACTION)
@@ -27,11 +28,11 @@ static const struct command commands[] = {
     {"RPOP", BOTH,          FORM_REST,          "RPOP name",                   run_rpop, NULL},
     {"LANG", BOTH,          FORM_MAYBE_NAME,    "LANG [language]",             run_lang, NULL},
     {"STAT", TRANSACTION,   FORM_NONE,          "STAT",                        run_stat, NULL},
-    {"LIST", TRANSACTION,   FORM_MAYBE_MESSAGE, "LIST [message-number]",       run_list, refuse_unread},
-    {"UIDL", TRANSACTION,   FORM_MAYBE_MESSAGE, "UIDL [message-number]",       run_uidl, end_unread},
-    {"RETR", TRANSACTION,   FORM_MESSAGE,       "RETR message-number",         run_retr, refuse_unread},
-    {"TOP",  TRANSACTION,   FORM_MESSAGE_LINES, "TOP message-number lines",    run_top,  refuse_unread},
-    {"DELE", TRANSACTION,   FORM_MESSAGE,       "DELE message-number",         run_dele, refuse_unread},
+    {"LIST", TRANSACTION,   FORM_MAYBE_MESSAGE, "LIST [message-number]",       run_list, fault_refuse},
+    {"UIDL", TRANSACTION,   FORM_MAYBE_MESSAGE, "UIDL [message-number]",       run_uidl, fault_end},
+    {"RETR", TRANSACTION,   FORM_MESSAGE,       "RETR message-number",         run_retr, fault_refuse},
+    {"TOP",  TRANSACTION,   FORM_MESSAGE_LINES, "TOP message-number lines",    run_top,  fault_refuse},
+    {"DELE", TRANSACTION,   FORM_MESSAGE,       "DELE message-number",         run_dele, fault_refuse},
     {"NOOP", TRANSACTION,   FORM_NONE,          "NOOP",                        run_noop, NULL},
     {"RSET", TRANSACTION,   FORM_NONE,          "RSET",                        run_rset, NULL},
     {"LAST", TRANSACTION,   FORM_NONE,          "LAST",                        run_last, NULL},

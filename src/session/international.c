@@ -2,6 +2,8 @@
  * RFC 6856: LANG chooses the language of human texts, UTF8 says that the
  * client can read UTF-8 in headers. Runs sandboxed.
  */
+#include "international.h"
+
 #include "command.h"
 
 /* RFC 6856 section 3: without an argument the languages are listed. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "authorization.h"
 #include "command.h"
 #include "sasl.h"
 #include "text.h"

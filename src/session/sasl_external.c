@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "command.h"
+#include "login.h"
 #include "sasl.h"
 #include "tls.h"
 

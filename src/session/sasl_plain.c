@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "command.h"
+#include "login.h"
 #include "sasl.h"
 
 #define NAME_MAX_OCTETS (IPC_NAME_MAX - 1)

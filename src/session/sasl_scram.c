@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "command.h"
+#include "login.h"
 #include "sasl.h"
 #include "text.h"
 #include "tls.h"

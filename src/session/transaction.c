@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "command.h"
+#include "fault.h"
+#include "international.h"
 #include "wire.h"
 
 /* "n value" lines are written by hand: LIST of a large maildrop is a hot path. */
@@ -126,29 +128,6 @@ run_uidl(struct client *client, const struct args *args)
 	return listing(client, args->message, uidl_value);
 }
 
-enum verdict
-end_unread(struct client *client, enum md_error error)
-{
-	client->tally.error = error;
-	return client_end(client, IPC_END_ERROR, CLOSE);
-}
-
-enum verdict
-refuse_unread(struct client *client, enum md_error error)
-{
-	const char *text = fault_text(error);
-
-	if (text == NULL)
-		text = "the server's disk failed";
-	text = language_text(client->language, text);
-	if (error == MD_BUSY) {
-		client_say(client, "-ERR [SYS/TEMP] %s", text);
-		return GO_ON;
-	}
-	client_say(client, "-ERR [SYS/TEMP] %s, log in again", text);
-	return end_unread(client, error);
-}
-
 /*
  * Sends a message in pieces. What cannot be sent whole ends the session
  * before the final dot, so that no client takes it for complete.
@@ -193,7 +172,7 @@ begin_message(struct client *client, uint32_t message, uint64_t lines,
 		error = maildrop_read(client->maildrop, message, lines);
 	if (error == MD_OK)
 		return true;
-	*verdictp = refuse_unread(client, error);
+	*verdictp = fault_refuse(client, error);
 	return false;
 }
 
