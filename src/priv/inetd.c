@@ -66,12 +66,8 @@ move_client(struct monitor_setup *setup, bool keep_stderr)
 void
 inetd_refuse(bool tls)
 {
-	static const char refusal[] =
-	    "-ERR [SYS/TEMP] this server is not ready\r\n";
-	const int client = is_socket(STDIN_FILENO) ? STDIN_FILENO : STDOUT_FILENO;
-
-	if (!tls && write(client, refusal, sizeof(refusal) - 1) == -1)
-		log_error("client: %s", strerror(errno));
+	peer_refuse(is_socket(STDIN_FILENO) ? STDIN_FILENO : STDOUT_FILENO, tls,
+	    "this server is not ready");
 }
 
 /* Folders and certificates. Returns an exit code. */

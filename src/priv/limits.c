@@ -6,7 +6,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -15,13 +14,8 @@
 void
 limits_refuse(const struct peer *peer, const char *text)
 {
-	char line[256];
-	int n = snprintf(line, sizeof(line), "-ERR [SYS/TEMP] %s\r\n", text);
-
 	log_info("ip=%s refused: %s", peer->address, text);
-	/* under TLS no client would take it for a reply */
-	if (!peer->tls)
-		(void)send(peer->fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	peer_refuse(peer->fd, peer->tls, text);
 	close(peer->fd);
 }
 

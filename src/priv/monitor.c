@@ -25,6 +25,7 @@
 #include "fork.h"
 #include "log.h"
 #include "pages.h"
+#include "peer.h"
 #include "report.h"
 #include "requests.h"
 #include "signals.h"
@@ -302,14 +303,10 @@ recover(struct monitor *monitor)
 static int
 refuse(const struct monitor_setup *setup)
 {
-	static const char text[] =
-	    "-ERR [SYS/TEMP] no process left on the server\r\n";
-
 	log_error("ip=%s cannot start a session: %s", setup->address,
 	    strerror(errno));
-	/* under TLS no client would take it for a reply */
-	if (!setup->tls_now && write(setup->client_out, text, strlen(text)) == -1)
-		log_debug("ip=%s is gone", setup->address);
+	peer_refuse(setup->client_out, setup->tls_now,
+	    "no process left on the server");
 	return EX_OSERR;
 }
 

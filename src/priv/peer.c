@@ -4,10 +4,15 @@
  */
 #include "peer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "log.h"
 
 /* Phones vanish without a word; their sessions must not stay half-open. */
 #define KEEPALIVE_IDLE_S 60
@@ -64,4 +69,21 @@ peer_tune(int fd)
 		(void)setsockopt(fd, options[i].level, options[i].name,
 		    &options[i].value, sizeof(options[i].value));
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+void
+peer_refuse(int fd, bool tls, const char *text)
+{
+	char line[256];
+	int n = snprintf(line, sizeof(line), "-ERR [SYS/TEMP] %s\r\n", text);
+	ssize_t sent;
+
+	if (tls)
+		return;
+	sent = send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent == -1 && errno == ENOTSOCK)
+		sent = write(fd, line, (size_t)n);
+	if (sent == -1)
+		log_debug("cannot tell a client why it is refused: %s",
+		    strerror(errno));
 }

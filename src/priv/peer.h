@@ -33,4 +33,11 @@ void peer_source(const unsigned char ip[NETWORK_OCTETS],
  */
 void peer_tune(int fd);
 
+/*
+ * Tells a client that no session will speak to: "-ERR [SYS/TEMP] text", without
+ * waiting. Nothing under TLS, where no client would take it for a reply. fd may
+ * be a pipe. The text has 200 octets at most.
+ */
+void peer_refuse(int fd, bool tls, const char *text);
+
 #endif
