@@ -64,24 +64,41 @@ exchange_proves(const struct scram_keys *keys, const struct auth_proof *proof,
 	return equal;
 }
 
-/* 1: read; 0: there is none; -1 with errno, EBADMSG: it is no key of ours. */
+/* 1, or -1 with errno, EBADMSG: it is no key of ours. */
+static int
+take_key(int fd, unsigned char key[IPC_KEY_SIZE])
+{
+	unsigned char octets[IPC_KEY_SIZE + 1]; /* one more than there may be */
+	struct stat st;
+	ssize_t got = 0;
+
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if (S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	    (st.st_mode & 077) == 0)
+		got = read(fd, octets, sizeof(octets));
+	if (got != -1)
+		errno = EBADMSG;
+	if (got == IPC_KEY_SIZE)
+		memcpy(key, octets, IPC_KEY_SIZE);
+	explicit_bzero(octets, sizeof(octets));
+	return got == IPC_KEY_SIZE ? 1 : -1;
+}
+
+/* The same; 0: there is none. */
 static int
 read_key(int folder, unsigned char key[IPC_KEY_SIZE])
 {
-	unsigned char more;
-	struct stat st;
 	int fd = openat(folder, KEY_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool good;
+	int result, saved;
 
 	if (fd == -1)
 		return errno == ENOENT ? 0 : -1;
-	good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	       st.st_uid == geteuid() && (st.st_mode & 077) == 0 &&
-	       read(fd, key, IPC_KEY_SIZE) == IPC_KEY_SIZE &&
-	       read(fd, &more, 1) == 0;
+	result = take_key(fd, key);
+	saved = errno;
 	close(fd);
-	errno = EBADMSG;
-	return good ? 1 : -1;
+	errno = saved;
+	return result;
 }
 
 /* 0, also where another was faster; or -1 with errno. */

@@ -2,6 +2,8 @@
  * SCRAM with its secrets: the example of RFC 7677 section 3 to the octet, and
  * every change to it; keys as the users file has them; salts made up.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +25,18 @@
 #define MESSAGE                                                                    \
 	"n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO" NONCE ",s=" SALT    \
 	",i=4096,c=biws,r=rOprNGfwEbeRWgbNEkqO" NONCE
+
+/* 0, or what every read fails with. */
+static int read_error;
+
+ssize_t
+read(int fd, void *buf, size_t size)
+{
+	if (read_error == 0)
+		return syscall(SYS_read, fd, buf, size);
+	errno = read_error;
+	return -1;
+}
 
 static void
 example(struct scram_keys *keys, struct ipc_challenge *challenge,
@@ -187,6 +202,53 @@ test_made_up(void **state)
 	assert_int_equal(make_up(&config, "alice", two), -1);
 }
 
+/* What the log says of a try that fails. */
+static void
+hear_failure(const struct config *config, char *told, size_t size)
+{
+	char salt[IPC_SALT_SIZE];
+	int log[2], saved = dup(STDERR_FILENO);
+	ssize_t got;
+
+	assert_int_equal(pipe2(log, O_NONBLOCK), 0);
+	assert_int_equal(dup2(log[1], STDERR_FILENO), STDERR_FILENO);
+	log_open(LOG_TO_STDERR, LOG_ERROR_LEVEL);
+	assert_int_equal(make_up(config, "alice", salt), -1);
+	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
+	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+	read_error = 0;
+	got = read(log[0], told, size - 1);
+	told[got > 0 ? got : 0] = '\0';
+	close(saved);
+	close(log[0]);
+	close(log[1]);
+}
+
+/* To remove the key is advice for a file that is none, not for a disk's fault. */
+static void
+test_advice(void **state)
+{
+	char folder[] = "/tmp/poplar-salt-XXXXXX", path[64], told[512];
+	const struct config config = {.server = {.state_dir = folder}};
+	char salt[IPC_SALT_SIZE];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/scram-key", folder);
+	assert_int_equal(make_up(&config, "alice", salt), 0);
+	read_error = EIO;
+	hear_failure(&config, told, sizeof(told));
+	assert_non_null(strstr(told, strerror(EIO)));
+	assert_null(strstr(told, "remove it"));
+	assert_int_equal(truncate(path, IPC_KEY_SIZE + 1), 0);
+	hear_failure(&config, told, sizeof(told));
+	assert_non_null(strstr(told, "remove it"));
+	assert_int_equal(unlink(path) | mkdir(path, 0700), 0);
+	hear_failure(&config, told, sizeof(told));
+	assert_non_null(strstr(told, "remove it"));
+	assert_int_equal(rmdir(path) | rmdir(folder), 0);
+}
+
 /* Of the one kind that there is: its iterations, and salts of its length. */
 static void
 test_made_up_like_others(void **state)
@@ -232,6 +294,7 @@ main(void)
 	    cmocka_unit_test(test_keys_as_text),
 	    cmocka_unit_test(test_derive_limits),
 	    cmocka_unit_test(test_made_up),
+	    cmocka_unit_test(test_advice),
 	    cmocka_unit_test(test_made_up_like_others),
 	};
 
