@@ -22,6 +22,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "fork.h"
 #include "log.h"
 #include "opening.h"
 #include "server.h"
@@ -168,7 +169,8 @@ service_detach(void)
 	}
 	close(ready[0]);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (setsid() == -1 || chdir("/") == -1 || null == -1)
+	if (setsid() == -1 || chdir("/") == -1 || null == -1 ||
+	    fork_renew_random() == -1)
 		return -1;
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);

@@ -1,6 +1,8 @@
 """Group C: a client that writes its own records of TLS.
 """
 import hmac
+import os
+import pathlib
 import socket
 import ssl
 import struct
@@ -12,6 +14,7 @@ import harness
 import oracle
 import secure
 from client import Client
+from harness import children, needs_root
 from secure import TlsCase, hello, trusting
 
 MAIL = oracle.mbox_of(oracle.message_of(120), oracle.message_of(200, b"2"))
@@ -129,6 +132,66 @@ class Records(TlsCase):
                 self.assertIn(b"Secure Renegotiation IS supported", output)
         server.wait_idle()
         self.assertNotIn("session died", server.log())
+
+
+@needs_root
+class PidAgain(TlsCase):
+    """A session with the pid of the process that the daemon was started by."""
+
+    LAST_PID = pathlib.Path("/proc/sys/kernel/ns_last_pid")
+
+    def setUp(self):
+        super().setUp()
+        if not os.access(self.LAST_PID, os.W_OK):
+            self.skipTest("needs to choose pids")
+
+    def start(self):
+        """The pid of the process that was started, and of the daemon."""
+        self.server = secure.TlsDaemon(start=False)
+        self.addCleanup(self.server.remove)
+        with open(self.server.log_path, "ab") as log:
+            process = self.server.spawn([], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.assertEqual(process.wait(10), 0)
+        daemon = int((self.server.run_dir / "poplard.pid").read_text())
+        self.addCleanup(harness.kill, daemon)
+        return process.pid, daemon
+
+    def connect(self, daemon, wanted):
+        """A connection whose session has the pid wanted, or None."""
+        self.LAST_PID.write_text(str(wanted - 2))
+        sock = socket.create_connection(("127.0.0.1", self.server.tls_port), 10)
+        sessions = harness.wait_until(
+            lambda: [pid for monitor in children(daemon) for pid in children(monitor)], 10,
+            "a session")
+        if sessions == [wanted]:
+            return sock
+        sock.close()
+        harness.wait_until(lambda: not children(daemon), 10, "its end")
+        return None
+
+    def server_hello(self, sock):
+        """Its random octets, and what it takes for the exchange of keys."""
+        sock.sendall(secure.hello(trusting(minimum_version=ssl.TLSVersion.TLSv1_3))[3])
+        with sock, sock.makefile("rb") as stream:
+            head = stream.read(5)
+            message = stream.read(int.from_bytes(head[3:]))
+        self.assertEqual((head[0], message[0]), (22, 2))
+        return message[6:38], message[-32:]
+
+    def test_every_handshake_has_its_own_numbers(self):
+        ended, daemon = self.start()
+        found = []
+        for _ in range(200):
+            sock = self.connect(daemon, ended)
+            if sock is not None:
+                found.append(self.server_hello(sock))
+                harness.wait_until(lambda: not children(daemon), 10, "its end")
+            if len(found) == 2:
+                break
+        else:
+            self.skipTest("other processes took the pid")
+        for one, other in zip(*found):
+            self.assertNotEqual(one, other)
 
 
 class Records12(TlsCase):
