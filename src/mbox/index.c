@@ -490,7 +490,8 @@ index_save_facts(int fd, const struct index_facts *facts)
 {
 	struct header header;
 
-	if (!read_header(fd, &header))
+	/* records that are not to be trusted may be of another table */
+	if (!read_header(fd, &header) || (header.flags & TRUSTED) == 0)
 		return;
 	pack(facts, &header);
 	if (put_header(fd, &header) == -1)

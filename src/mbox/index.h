@@ -80,7 +80,10 @@ int64_t index_wait(const struct disk_stat *stat, int64_t taken);
 void index_save(int fd, const struct table *table, const struct index_facts *facts,
     uint32_t from);
 
-/* Writes the facts alone: the messages are those that lie there. */
+/*
+ * Writes the facts alone: the messages are those that lie there. Where these are not
+ * to be trusted, because index_save() failed for instance, nothing is written.
+ */
 void index_save_facts(int fd, const struct index_facts *facts);
 
 #endif

@@ -182,6 +182,41 @@ test_copies(void **state)
 	}
 }
 
+/*
+ * A reader changes the maildrop while the disk is too full for the index. What is
+ * told of the maildrop as it is now does not belong to the records as they were.
+ */
+static void
+test_facts(void **state)
+{
+	struct uid uids[3], now;
+	struct box box;
+
+	(void)state;
+	fault.off = true;
+	box_make(&box);
+	box_fill(&box, A B A);
+	box_settle();
+	box_visit(&box);
+	box_fill(&box, B A A);
+	box_settle();
+	fault.full = true;
+	box_open(&box);
+	for (uint32_t n = 0; n < 3; n++)
+		uids[n] = box_uid(&box, n + 1);
+	maildrop_set_last(box.md, 1);
+	assert_int_equal(maildrop_update(box.md, &(uint32_t){0}), MD_OK);
+	box_close(&box);
+	fault.full = false;
+	box_open(&box);
+	for (uint32_t n = 0; n < 3; n++) {
+		now = box_uid(&box, n + 1);
+		assert_string_equal(now.text, uids[n].text);
+	}
+	box_sends(&box, 1, SENT_B);
+	box_remove(&box);
+}
+
 static void
 test_memory(void **state)
 {
@@ -206,6 +241,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_disk),
 	    cmocka_unit_test(test_copies),
+	    cmocka_unit_test(test_facts),
 	    cmocka_unit_test(test_memory),
 	};
 
