@@ -215,11 +215,10 @@ compact(struct maildrop *md)
 		}
 		message.start -= gone;
 		message.flags &= MESSAGE_SEPARATOR;
-		message.epoch = md->epoch;
 		table->messages[kept++] = message;
 		if (i < md->last)
 			last = kept;
-		if (i < md->facts.unsure)
+		if (i < md->facts.unsure || message.epoch != md->epoch)
 			unsure = kept;
 	}
 	table->count = kept;
@@ -288,14 +287,30 @@ settle(struct maildrop *md)
 		outlast(md);
 }
 
+/*
+ * Whether the messages are those of the file, also before the first one that goes,
+ * where nobody looked. A file that has grown is taken for as it was there, as by the
+ * login to one; one that changed otherwise was rewritten.
+ */
+static bool
+is_as_listed(const struct maildrop *md)
+{
+	bool known = true;
+
+	for (uint32_t i = 0; i < md->table.count; i++)
+		known = known && verify_is_known(md, i);
+	return known || (uint64_t)md->stat.size > md->table.end;
+}
+
 static void
 finish(struct maildrop *md, uint32_t *removedp)
 {
+	const bool listed = is_as_listed(md);
 	const bool numbered = uidl_retire(&md->table) == MD_OK;
 
 	*removedp = compact(md);
 	md->facts.last = md->last;
-	md->facts.trusted = numbered;
+	md->facts.trusted = listed && numbered;
 	md->facts.announced = false;
 	md->sure_from = md->facts.unsure;
 	settle(md);
