@@ -20,7 +20,7 @@ serving_start(struct serving *serving, struct config *config)
 	serving->inherited = inherited > 0;
 	if (certificates_load(config, &serving->tls) == -1)
 		return EX_CONFIG;
-	if (inherited == 0 && !sockets_wanted(config))
+	if (inherited == 0 && !places_wanted(config))
 		return EX_CONFIG;
 	if (inherited == 0)
 		return sockets_open(config, NULL, &serving->sockets) == 0
@@ -47,7 +47,7 @@ prepare(const struct serving *old, struct serving *fresh)
 	if (certificates_load(fresh->config, &fresh->tls) == -1)
 		return false;
 	if (old->inherited ||
-	    (sockets_wanted(fresh->config) &&
+	    (places_wanted(fresh->config) &&
 	        sockets_open(fresh->config, &old->sockets, &fresh->sockets) == 0))
 		return true;
 	certificates_free(fresh->tls);

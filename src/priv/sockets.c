@@ -30,94 +30,64 @@ holds(const struct sockets *sockets, int fd)
 	return false;
 }
 
+static void
+bound_to(int fd, struct sockaddr_storage *address)
+{
+	socklen_t length = sizeof(*address);
+
+	memset(address, 0, sizeof(*address));
+	if (getsockname(fd, (struct sockaddr *)address, &length) == -1)
+		address->ss_family = AF_UNSPEC;
+}
+
 /* A socket that listens at an address already, or -1. */
 static int
-find(const struct sockets *sockets, const struct addrinfo *wanted)
+find(const struct sockets *sockets, const struct place *place)
 {
 	struct sockaddr_storage bound;
-	socklen_t length;
 
 	for (size_t i = 0; sockets != NULL && i < sockets->count; i++) {
-		length = sizeof(bound);
-		if (getsockname(sockets->fds[i], (struct sockaddr *)&bound,
-		        &length) == 0 &&
-		    length == wanted->ai_addrlen &&
-		    memcmp(&bound, wanted->ai_addr, length) == 0)
+		bound_to(sockets->fds[i], &bound);
+		if (memcmp(&bound, &place->address, sizeof(bound)) == 0)
 			return sockets->fds[i];
 	}
 	return -1;
 }
 
+/* Whether it is one of these that keeps an address from being bound. */
+static bool
+blocked_by(const struct sockets *sockets, const struct place *place)
+{
+	struct sockaddr_storage bound;
+
+	for (size_t i = 0; sockets != NULL && i < sockets->count; i++) {
+		bound_to(sockets->fds[i], &bound);
+		if (places_meet(&bound, &place->address))
+			return true;
+	}
+	return false;
+}
+
 static int
-listen_at(const struct addrinfo *address)
+listen_at(const struct place *place)
 {
 	const int on = 1;
-	int saved, fd = socket(address->ai_family,
+	int saved, fd = socket(place->address.ss_family,
 	               SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd == -1)
 		return -1;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (address->ai_family == AF_INET6)
+	if (place->address.ss_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
+	if (bind(fd, (const struct sockaddr *)&place->address, place->length) ==
+	        0 &&
 	    listen(fd, BACKLOG) == 0)
 		return fd;
 	saved = errno;
 	close(fd);
 	errno = saved;
 	return -1;
-}
-
-/* Takes a socket in; false: there is no room. */
-static bool
-keep_socket(struct sockets *sockets, int fd, bool tls)
-{
-	if (sockets->count == SOCKETS_MAX) {
-		log_error("more than %d addresses to listen on", SOCKETS_MAX);
-		return false;
-	}
-	sockets->tls[sockets->count] = tls;
-	sockets->fds[sockets->count++] = fd;
-	return true;
-}
-
-/* All addresses that one host and port stand for. With "*" a machine may lack IPv6. */
-static int
-open_each(const struct addrinfo *entry, bool any, bool tls,
-    const struct sockets *old, struct sockets *sockets)
-{
-	const size_t before = sockets->count;
-	int fd;
-
-	for (; entry != NULL; entry = entry->ai_next) {
-		fd = find(old, entry);
-		if (fd == -1)
-			fd = listen_at(entry);
-		if (fd == -1 && any && errno == EAFNOSUPPORT)
-			continue;
-		if (fd == -1 || !keep_socket(sockets, fd, tls))
-			return -1;
-	}
-	return sockets->count > before ? 0 : -1;
-}
-
-/* What a host and a port stand for, to be freed; NULL: nothing, which is logged. */
-static struct addrinfo *
-resolve(const char *host, const char *port)
-{
-	const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-	    .ai_family = AF_UNSPEC,
-	    .ai_socktype = SOCK_STREAM};
-	struct addrinfo *list;
-	int error = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, port, &hints,
-	    &list);
-
-	if (error == 0)
-		return list;
-	log_error("cannot listen on %s port %s: %s", host, port,
-	    gai_strerror(error));
-	return NULL;
 }
 
 /* What to do where an address cannot be bound. */
@@ -140,81 +110,53 @@ advice(int error)
 	return "";
 }
 
-static int
-open_address(const char *host, const char *port, bool tls,
-    const struct sockets *old, struct sockets *sockets)
+static void
+keep_socket(struct sockets *sockets, int fd, bool tls)
 {
-	struct addrinfo *list = resolve(host, port);
-	int failed;
-
-	if (list == NULL)
-		return -1;
-	failed = open_each(list, strcmp(host, "*") == 0, tls, old, sockets);
-	if (failed == -1)
-		log_error("cannot listen on %s port %s: %s%s", host, port,
-		    strerror(errno), advice(errno));
-	freeaddrinfo(list);
-	return failed;
+	sockets->tls[sockets->count] = tls;
+	sockets->fds[sockets->count++] = fd;
 }
 
 static int
-open_list(const char *addresses, bool tls, const struct sockets *old,
+open_place(const struct place *place, const struct sockets *old,
     struct sockets *sockets)
 {
-	char host[CONFIG_HOST_MAX], port[CONFIG_PORT_MAX];
+	int fd = find(old, place);
 
-	while (config_next_address(&addresses, host, port) == 1) {
-		if (open_address(host, port, tls, old, sockets) == -1)
-			return -1;
-	}
-	return 0;
+	if (fd == -1)
+		fd = listen_at(place);
+	if (fd == -1 && place->any && errno == EAFNOSUPPORT)
+		return 0;
+	if (fd != -1)
+		keep_socket(sockets, fd, place->tls);
+	else
+		log_error("cannot listen on %s: %s%s", place->name, strerror(errno),
+		    errno == EADDRINUSE && blocked_by(old, place)
+		        ? "; it is this daemon's own, by the old configuration: "
+		          "restart it"
+		        : advice(errno));
+	return fd == -1 ? -1 : 0;
 }
 
 int
 sockets_open(const struct config *config, const struct sockets *old,
     struct sockets *sockets)
 {
+	struct places places;
+
 	sockets->count = 0;
-	if (open_list(config->listen.pop3, false, old, sockets) == 0 &&
-	    open_list(config->listen.pop3s, true, old, sockets) == 0)
-		return 0;
-	sockets_close(sockets, old);
-	return -1;
-}
-
-bool
-sockets_wanted(const struct config *config)
-{
-	if (config->listen.pop3[0] != '\0' || config->listen.pop3s[0] != '\0')
-		return true;
-	log_error("listen.pop3 and listen.pop3s are empty: nothing to listen on");
-	return false;
-}
-
-/* How many addresses of a list stand for nothing; each is logged. */
-static int
-check_list(const char *addresses)
-{
-	char host[CONFIG_HOST_MAX], port[CONFIG_PORT_MAX];
-	struct addrinfo *list;
-	int faults = 0;
-
-	while (config_next_address(&addresses, host, port) == 1) {
-		list = resolve(host, port);
-		if (list == NULL)
-			faults++;
-		else
-			freeaddrinfo(list);
+	if (places_find(config, &places) > 0)
+		return -1;
+	for (size_t i = 0; i < places.count; i++) {
+		if (open_place(&places.at[i], old, sockets) == -1) {
+			sockets_close(sockets, old);
+			return -1;
+		}
 	}
-	return faults;
-}
-
-int
-sockets_check(const struct config *config)
-{
-	if (!sockets_wanted(config))
-		return 1;
-	return check_list(config->listen.pop3) + check_list(config->listen.pop3s);
+	if (sockets->count > 0)
+		return 0;
+	log_error("cannot listen: this kernel has neither IPv4 nor IPv6");
+	return -1;
 }
 
 /* The port tells what systemd's socket is for (RFC 8314 section 3.3). */
@@ -222,11 +164,8 @@ static bool
 is_tls_port(int fd)
 {
 	struct sockaddr_storage bound;
-	socklen_t length = sizeof(bound);
 
-	memset(&bound, 0, sizeof(bound));
-	if (getsockname(fd, (struct sockaddr *)&bound, &length) == -1)
-		return false;
+	bound_to(fd, &bound);
 	if (bound.ss_family == AF_INET)
 		return ntohs(((struct sockaddr_in *)&bound)->sin_port) ==
 		       POP3S_PORT;
@@ -239,22 +178,19 @@ sockets_adopt(int count, struct sockets *sockets)
 {
 	sockets->count = 0;
 	for (int fd = SERVER_INHERITED; fd < SERVER_INHERITED + count; fd++)
-		(void)keep_socket(sockets, fd, is_tls_port(fd));
+		keep_socket(sockets, fd, is_tls_port(fd));
 }
 
 void
 sockets_name(const struct sockets *sockets, char *text, size_t size)
 {
 	char host[INET6_ADDRSTRLEN], port[sizeof("65535")], one[64];
-	struct sockaddr_storage bound = {.ss_family = AF_UNSPEC};
-	socklen_t length;
+	struct sockaddr_storage bound;
 
 	text[0] = '\0';
 	for (size_t i = 0; i < sockets->count; i++) {
-		length = sizeof(bound);
-		if (getsockname(sockets->fds[i], (struct sockaddr *)&bound,
-		        &length) == -1 ||
-		    getnameinfo((struct sockaddr *)&bound, length, host,
+		bound_to(sockets->fds[i], &bound);
+		if (getnameinfo((struct sockaddr *)&bound, sizeof(bound), host,
 		        sizeof(host), port, sizeof(port),
 		        NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 			continue;

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct config;
+#include "places.h"
 
-#define SOCKETS_MAX 32
+#define SOCKETS_MAX PLACES_MAX
 
 struct sockets {
 	int fds[SOCKETS_MAX];
@@ -25,15 +25,6 @@ struct sockets {
  */
 int sockets_open(const struct config *config, const struct sockets *old,
     struct sockets *sockets);
-
-/* Whether the configuration names an address at all; if not, that is logged. */
-bool sockets_wanted(const struct config *config);
-
-/*
- * Looks, as sockets_open() does, whether there are addresses and what they
- * stand for, and binds none. Returns the number of faults, each logged.
- */
-int sockets_check(const struct config *config);
 
 /*
  * Takes over sockets that systemd passed, so many from SERVER_INHERITED on.

@@ -399,6 +399,28 @@ class Start(ProcessCase):
                             "listen.pop3=poplar.invalid:1110", "server.state_dir=/proc/none/x",
                             "server.run_dir=/proc/none/x")
 
+    def test_106_same_verdict_of_addresses(self):
+        """What cannot be bound beside another address, and what can."""
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        server.put(MAIL)
+        port, other = server.port, harness.free_port()
+        for hosts, last in (("* 127.0.0.1", "127.0.0.1"), ("127.0.0.1 *", "*"), ("* *", "*"),
+                            ("0.0.0.0 127.0.0.2", "127.0.0.2"), ("127.0.0.1 127.0.0.1", "127.0.0.1"),
+                            (" ".join(f"127.0.0.{n}" for n in range(1, 34)), "127.0.0.33")):
+            addresses = " ".join(f"{host}:{port}" for host in hosts.split())
+            server.arguments = ["-o", f"listen.pop3={addresses}"]
+            for argument in ("-F", "-t"):
+                with self.subTest(f"{argument} {addresses}"):
+                    code, text = self.run_to_end(server, argument)
+                    self.assertNotEqual(code, 0)
+                    self.assertIn(f"{last} port {port}: ", text)
+        server.arguments = ["-o", f"listen.pop3=127.0.0.1:{port} 127.0.0.2:{port} *:{other}"]
+        self.assertEqual(self.run_to_end(server, "-t")[0], 0)
+        server.start()
+        self.assert_service(server)
+        server.stop()
+
     @needs_root
     def test_106_same_verdict_of_root(self):
         self.assert_refused(True, "server.user=root", "server.user=nosuch")
@@ -524,6 +546,20 @@ class Start(ProcessCase):
             server.reload()
             server.wait_log("reload refused")
         self.assert_service(server)
+
+    def test_112_reload_with_an_address_inside_an_old_one(self):
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        server.put(MAIL)
+        good = server.conf.read_text()
+        server.write_conf(good.replace("127.0.0.1:", "0.0.0.0:"))
+        server.start()
+        server.write_conf(good)
+        server.reload()
+        self.assertIn("it is this daemon's own", server.wait_log("cannot listen"))
+        server.wait_log("reload refused")
+        self.assert_service(server)
+        server.stop()
 
     def test_112_reload_of_a_bad_file(self):
         server = self.daemon(MAIL)
