@@ -263,6 +263,9 @@ reload(struct listener *listener)
 {
 	service_notify("RELOADING=1");
 	serving_reload(&listener->serving, listener->options);
+	if (listener->serving.config->session.max > listener->table->count)
+		log_warning("session.max: more than %zu needs a restart",
+		    listener->table->count);
 	memset(&listener->users_seen, 0, sizeof(listener->users_seen));
 	service_notify("READY=1");
 }

@@ -4,6 +4,7 @@
  */
 #include "serving.h"
 
+#include <string.h>
 #include <sysexits.h>
 
 #include "certificates.h"
@@ -54,6 +55,32 @@ prepare(const struct serving *old, struct serving *fresh)
 	return false;
 }
 
+/* What a reload cannot change: the old value stays in force. */
+static void
+keep(const char *key, char **oldp, char **freshp)
+{
+	char *wanted = *freshp;
+
+	if (strcmp(*oldp, wanted) == 0)
+		return;
+	log_warning("%s: %s needs a restart; until then it is %s", key, wanted,
+	    *oldp);
+	*freshp = *oldp;
+	*oldp = wanted;
+}
+
+/*
+ * The user and the root folder of sessions are fixed before the first fork; and
+ * two state folders would be two session locks for one maildrop.
+ */
+static void
+keep_fixed(struct config *old, struct config *fresh)
+{
+	keep("server.user", &old->server.user, &fresh->server.user);
+	keep("server.state_dir", &old->server.state_dir, &fresh->server.state_dir);
+	keep("server.run_dir", &old->server.run_dir, &fresh->server.run_dir);
+}
+
 void
 serving_reload(struct serving *serving, const struct server_options *options)
 {
@@ -66,6 +93,7 @@ serving_reload(struct serving *serving, const struct server_options *options)
 		config_free(fresh.config);
 		return;
 	}
+	keep_fixed(serving->config, fresh.config);
 	sockets_close(&serving->sockets, &fresh.sockets);
 	serving->sockets.count = 0;
 	serving_free(serving);

@@ -561,6 +561,25 @@ class Start(ProcessCase):
         self.assert_service(server)
         server.stop()
 
+    def test_112_reload_with_another_state_folder(self):
+        """Nobody is let into a maildrop beside a session that was there before."""
+        server = self.daemon(MAIL, options={"maildrop.lock_wait": "0"})
+        elsewhere = server.dir / "elsewhere"
+        elsewhere.mkdir(mode=0o700)
+        server.own(elsewhere)
+        with server.logged_in() as client:
+            server.write_conf(server.conf.read_text().replace(
+                str(server.state_dir), str(elsewhere)) + "[session]\nmax = 100000\n")
+            server.reload()
+            server.wait_log("configuration read again")
+            with server.client() as other:
+                other.login_fails("mrose", "secret", "[IN-USE]")
+            client.quit()
+        server.wait_log(f"state_dir: {elsewhere} needs a restart; until then it is {server.state_dir}")
+        server.wait_log("session.max: more than .* needs a restart")
+        self.assert_service(server)
+        self.assertEqual(list(elsewhere.iterdir()), [])
+
     def test_112_reload_of_a_bad_file(self):
         server = self.daemon(MAIL)
         server.write_conf(server.conf.read_text() + "[nosuch]\nx = 1\n")
