@@ -185,14 +185,17 @@ client_on_stderr(void)
 	       client.st_dev == errors.st_dev && client.st_ino == errors.st_ino;
 }
 
+/* A daemon says on standard error what keeps it from starting, whatever log.target. */
 static void
 early_log(const struct config *config, const struct arguments *arguments)
 {
-	const bool to_stderr = arguments->inetd
-	                           ? config->log.target == TARGET_STDERR &&
-	                                 !client_on_stderr()
-	                           : config->log.target != TARGET_SYSLOG;
+	bool to_stderr = true;
 
+	if (arguments->inetd)
+		to_stderr = config->log.target == TARGET_STDERR &&
+		            !client_on_stderr();
+	else if (arguments->recover)
+		to_stderr = config->log.target != TARGET_SYSLOG;
 	log_open(to_stderr ? LOG_TO_STDERR : LOG_TO_SYSLOG,
 	    (enum log_level)config->log.level);
 }

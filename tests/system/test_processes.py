@@ -421,6 +421,16 @@ class Start(ProcessCase):
         self.assert_service(server)
         server.stop()
 
+    def test_106_said_on_standard_error(self):
+        """Whatever log.target is: nobody looks into the log of what did not start."""
+        server = harness.Daemon(start=False, options={
+            "listen.pop3": "192.0.2.77:11110", "log.target": "syslog"})
+        self.addCleanup(server.remove)
+        for arguments in (["-F"], []):
+            code, text = self.run_to_end(server, *arguments)
+            self.assertEqual(code, 69)
+            self.assertIn("192.0.2.77", text)
+
     @needs_root
     def test_106_same_verdict_of_root(self):
         self.assert_refused(True, "server.user=root", "server.user=nosuch")
