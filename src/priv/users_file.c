@@ -42,7 +42,7 @@ file_fault(int fd, struct stat *st)
 	if (!S_ISREG(st->st_mode))
 		return "not a plain file";
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return "owned by another user";
+		return "owned by another user (chown it to root)";
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
 		return "writable by group or others (chmod go-w)";
 	return NULL;
