@@ -103,11 +103,14 @@ parse(int argc, char **argv, struct arguments *arguments)
 		errx(EX_USAGE, "-i: descriptor 0 is closed");
 }
 
-/* Descriptors 0 to 2 open, nothing else but systemd's sockets. */
+/*
+ * Descriptors 0 to 2 open, nothing else but the sockets that systemd passes to a
+ * listener. With Accept=yes it passes the client a second time.
+ */
 static void
-sane_descriptors(void)
+sane_descriptors(const struct arguments *arguments)
 {
-	const char *passed = getenv("LISTEN_FDS");
+	const char *passed = arguments->inetd ? NULL : getenv("LISTEN_FDS");
 	int fd, first = SERVER_INHERITED;
 
 	do {
@@ -311,7 +314,7 @@ main(int argc, char **argv)
 	if (title_init(argv, environ) == -1)
 		err(EX_OSERR, "memory");
 	parse(argc, argv, &arguments);
-	sane_descriptors();
+	sane_descriptors(&arguments);
 	sane_environment();
 	sane_signals();
 	sane_limits();

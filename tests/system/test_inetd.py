@@ -6,6 +6,7 @@ runs in a mount namespace with a /run of its own, so that it meets no inetd of
 the machine.
 """
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -249,6 +250,24 @@ class Descriptors(InetdCase):
         self.assertEqual(process.communicate(None, 10)[0], b"")
         self.assertEqual(process.returncode, os.EX_USAGE)
         self.assertIn("descriptor 0 is closed", server.log())
+
+    def test_client_is_passed_twice(self):
+        """As systemd does with Accept=yes: the monitor keeps neither."""
+        server = self.laid_out()
+        server.binary.rename(server.dir / "real")
+        server.binary.write_text(
+            f'#!/bin/sh\nLISTEN_PID=$$ LISTEN_FDS=1 exec "{server.dir}/real" "$@" 3<&0\n')
+        server.binary.chmod(0o755)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            link = os.readlink(f"/proc/self/fd/{theirs.fileno()}")
+            process = self.serve(server, theirs, theirs)
+        client = Client.over(ours)
+        for pid, held in ((process.pid, 0), (harness.children(process.pid)[0], 1)):
+            links = [os.readlink(path) for path in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+            self.assertEqual(links.count(link), held)
+        self.whole_session(client)
+        self.ended(process)
 
     def with_a_deletion(self):
         """A session that has marked a message, and has not yet said QUIT."""
