@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "clock.h"
+
 static size_t
 size_of(size_t count)
 {
@@ -81,18 +83,38 @@ table_from(const struct table *table, const unsigned char source[NETWORK_OCTETS]
 	return from;
 }
 
+/* A login that takes longer is one that failed, or has little hope. */
+#define LOGIN_USUAL_MS 1000
+
+/* Whether its client has not logged in, and is not about to. */
+static bool
+is_waiting(const struct row *row, uint64_t now)
+{
+	return row->pid != 0 && row->kicked == 0 &&
+	       (row->phase == ROW_AUTHORIZATION ||
+	           (row->phase == ROW_LOGIN &&
+	               now > row->login_since + LOGIN_USUAL_MS));
+}
+
+/* Those that try come last. */
+static bool
+goes_before(const struct row *row, const struct row *other)
+{
+	return row->phase != other->phase ? row->phase == ROW_AUTHORIZATION
+	                                  : row->accepted < other->accepted;
+}
+
 struct row *
 table_oldest_waiting(struct table *table)
 {
+	const uint64_t now = clock_now();
 	struct row *oldest = NULL;
 
 	for (size_t i = 0; i < table->count; i++) {
 		struct row *row = &table->rows[i];
 
-		if (row->pid == 0 || row->kicked != 0 ||
-		    row->phase != ROW_AUTHORIZATION)
-			continue;
-		if (oldest == NULL || row->accepted < oldest->accepted)
+		if (is_waiting(row, now) &&
+		    (oldest == NULL || goes_before(row, oldest)))
 			oldest = row;
 	}
 	return oldest;

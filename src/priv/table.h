@@ -53,7 +53,11 @@ size_t table_used(const struct table *table);
 size_t table_from(const struct table *table,
     const unsigned char source[NETWORK_OCTETS]);
 
-/* The oldest row before login that was not told to go; NULL: none. */
+/*
+ * The oldest row before login that was not told to go; where none is idle, one
+ * that tries to log in for longer than that should take, whatever comes of it: a
+ * failure waits for its failure_delay. NULL: none.
+ */
 struct row *table_oldest_waiting(struct table *table);
 
 #endif

@@ -313,6 +313,25 @@ class Limits(ProcessCase):
             other.close()
         self.assert_service(server)
 
+    def test_104_failed_logins_make_room(self):
+        """The answer to a failure is waited for, which must not keep others out."""
+        server = self.daemon(MAIL, options={"session.max": 3, "auth.failure_delay": "6s"})
+        server.wait_idle()
+        guessing = [server.client() for _ in range(3)]
+        for client in guessing:
+            client.ok("USER mrose")
+            client.send_line("PASS wrong")
+        server.wait_log("reason=password", count=3)
+        time.sleep(1.1)
+        with server.logged_in() as client:
+            guessing[0].expect_closed()
+            with Client(server.port, greet=False) as other:
+                self.assertRegex(other.raw_line(), rb"^\+OK")
+            client.quit()
+        for client in guessing:
+            client.close()
+        self.assert_service(server)
+
 
 class Start(ProcessCase):
     def test_105_port_in_use(self):
