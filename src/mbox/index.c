@@ -31,9 +31,12 @@
 #define INDEX_VERSION 4
 #define PART 2048 /* records that are read, summed and written at once */
 
-/* A coarse clock may stamp two changes within this time alike. */
+/* A coarse clock may stamp two changes within this time alike, */
 #define SETTLE_NS 20000000
-#define WAIT_MAX_NS 100000000
+/* and a file system that stamps whole seconds, within this. */
+#define SETTLE_SECONDS_NS 1020000000
+/* Nobody waits for a clock that is ahead of ours by more. */
+#define AHEAD_MAX_NS 80000000
 
 /* Bits of header.flags. */
 #define TRUSTED 1U
@@ -306,6 +309,13 @@ index_same_state(const struct disk_stat *a, const struct disk_stat *b)
 	       a->ctime_sec == b->ctime_sec && a->ctime_nsec == b->ctime_nsec;
 }
 
+/* Nanoseconds within which changes may be stamped alike. */
+static int64_t
+settle_time(const struct disk_stat *stat)
+{
+	return stat->ctime_nsec == 0 ? SETTLE_SECONDS_NS : SETTLE_NS;
+}
+
 int64_t
 index_unsettled(const struct disk_stat *stat, int64_t taken)
 {
@@ -313,7 +323,7 @@ index_unsettled(const struct disk_stat *stat, int64_t taken)
 
 	if (__builtin_mul_overflow(stat->ctime_sec, (int64_t)1000000000,
 	        &settled) ||
-	    __builtin_add_overflow(settled, stat->ctime_nsec + SETTLE_NS,
+	    __builtin_add_overflow(settled, stat->ctime_nsec + settle_time(stat),
 	        &settled) ||
 	    __builtin_sub_overflow(settled, taken, &left))
 		return INT64_MAX;
@@ -325,7 +335,7 @@ index_wait(const struct disk_stat *stat, int64_t taken)
 {
 	int64_t left = index_unsettled(stat, taken);
 
-	return left <= WAIT_MAX_NS ? left : 0;
+	return left <= settle_time(stat) + AHEAD_MAX_NS ? left : 0;
 }
 
 enum index_match

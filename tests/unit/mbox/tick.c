@@ -81,6 +81,36 @@ test_between_sessions(void **state)
 	box_remove(&box);
 }
 
+/* Some file systems stamp whole seconds. */
+static void
+test_whole_seconds(void **state)
+{
+	struct box box;
+
+	(void)state;
+	stop_clock(&box);
+	fault.stamp = NOON;
+	box_fill(&box, A B);
+	fault.clock += 300 * MS;
+	box_open(&box);
+	box_sends(&box, 1, SENT_A);
+	box_poke(&box, 0, C);
+	fault.clock += 600 * MS;
+	assert_int_equal(fetch(&box, 1, 0), MD_CHANGED);
+	box_close(&box);
+	box_open(&box);
+	box_sends(&box, 1, SENT_C);
+	box_close(&box);
+	box_poke(&box, 0, B);
+	fault.clock += 200 * MS;
+	box_open(&box);
+	box_sends(&box, 1, SENT_B);
+	box_close(&box);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+	box_remove(&box);
+}
+
 /* UPDATE is over when its own change can be told from any later one. */
 static void
 test_behind_update(void **state)
@@ -342,6 +372,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_in_session),
 	    cmocka_unit_test(test_between_sessions),
+	    cmocka_unit_test(test_whole_seconds),
 	    cmocka_unit_test(test_behind_update),
 	    cmocka_unit_test(test_sealed),
 	    cmocka_unit_test(test_sealed_no_more),
