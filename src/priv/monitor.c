@@ -44,6 +44,7 @@ enum {
 
 #define DOTLOCK_TOUCH_MS 60000
 #define UPDATE_LIMIT_MS 600000 /* of any size, on any disk */
+#define STOP_LIMIT_MS 5000     /* of a session that has no maildrop */
 
 /* From the kernel: a generator of ours would be made anew, in each process. */
 static uint64_t
@@ -236,9 +237,19 @@ touch_dotlock(struct monitor *monitor)
 		(void)dotlock_touch(&monitor->opening);
 }
 
+/* When one that is told to stop must have ended: UPDATE alone may take long. */
+static uint64_t
+stop_limit(const struct monitor *monitor)
+{
+	const bool holds = monitor->phase == PHASE_OPENING ||
+	                   monitor->phase == PHASE_OPEN;
+
+	return clock_now() + (holds ? UPDATE_LIMIT_MS : STOP_LIMIT_MS);
+}
+
 /*
- * Answers until the child is gone or the limit (0: none) has passed; returns
- * its wait status. One that was told to stop has as long as an UPDATE may take.
+ * Answers until the child is gone or the limit (0: none but that of a stop) has
+ * passed; returns its wait status.
  */
 static int
 serve_child(struct monitor *monitor, uint64_t limit)
@@ -249,7 +260,7 @@ serve_child(struct monitor *monitor, uint64_t limit)
 
 	while (going && (limit == 0 || clock_now() < limit)) {
 		if (limit == 0 && monitor->stop != 0)
-			limit = clock_now() + UPDATE_LIMIT_MS;
+			limit = stop_limit(monitor);
 		if (clock_now() >= touch) {
 			touch_dotlock(monitor);
 			touch = clock_now() + DOTLOCK_TOUCH_MS;

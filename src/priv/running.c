@@ -80,7 +80,9 @@ monitor_await(struct monitor *monitor, int fd, uint64_t deadline)
 		take_besides(monitor, fds);
 		if (fds[ASKED].revents != 0)
 			return WAKE_READY;
-		if (!for_pair && (monitor->stop != 0 || fds[SESSION].revents != 0))
+		if (for_pair)
+			return WAKE_LATE;
+		if (monitor->stop != 0 || fds[SESSION].revents != 0)
 			return WAKE_STOP;
 	}
 }

@@ -128,6 +128,17 @@ class Processes(ProcessCase):
         self.assertEqual(server.members(), [])
         server.process = None
 
+    def test_95_stop_waits_for_no_update_before_login(self):
+        """A session that does not heed it, and has nothing to finish, is ended."""
+        server = self.daemon(MAIL, check=False)
+        with server.client() as client:
+            os.kill(server.session(), signal.SIGSTOP)
+            server.process.terminate()
+            self.assertEqual(server.process.wait(15), 0)
+            client.expect_closed()
+        self.assertEqual(server.members(), [])
+        server.process = None
+
     def test_96_reload_storm_loses_no_connection(self):
         server = self.daemon(MAIL)
         stop = threading.Event()
