@@ -23,9 +23,21 @@ read_by() {
 
 read_by 'haproxy reads its example' haproxy -c -f contrib/haproxy/poplar.cfg
 
-sed "s,/usr/local/sbin/poplard,$(command -v true),; s,=kill ,=/bin/kill ," \
-    contrib/systemd/poplard.service >"$place/poplard.service"
-read_by 'systemd reads the unit' systemd-analyze verify --man=no "$place/poplard.service"
+for unit in contrib/systemd/*.service; do
+    sed "s,/usr/local/sbin/poplard,$(command -v true),; s,=kill ,=/bin/kill ," \
+        "$unit" >"$place/${unit##*/}"
+    read_by "systemd reads ${unit##*/}" systemd-analyze verify --man=no "$place/${unit##*/}"
+done
+
+# both read mailboxes: what confines the one confines the other
+confinement() {
+    grep -E '^(Protect|Private|Restrict|SystemCall|MemoryDeny|Lock|NoNew|ReadWrite)' "$1" |
+        grep -vE '^(PrivateNetwork|RestrictAddressFamilies)' | sort
+}
+
+confinement contrib/systemd/poplard.service >"$place/daemon"
+confinement contrib/systemd/poplard-recover.service >"$place/recovery"
+verdict 'the recovery is confined as the daemon is' "$(diff "$place/daemon" "$place/recovery")"
 
 # ---- the Debian package
 
