@@ -51,6 +51,16 @@ server_user(const struct config *config, uid_t *uidp, gid_t *gidp)
 	return 0;
 }
 
+/* What owner and mode do not show: a file system that is read-only. */
+static int
+check_writable(const char *path, const char *key)
+{
+	if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	log_error("%s: %s cannot be written to: %s", key, path, strerror(errno));
+	return -1;
+}
+
 /* A folder that is ours and that nobody else can write to. */
 static int
 check_folder(const char *path, const char *key)
@@ -59,7 +69,7 @@ check_folder(const char *path, const char *key)
 
 	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
 	    st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
-		return 0;
+		return check_writable(path, key);
 	log_error("%s: %s must be a folder of uid %u that nobody else can write to",
 	    key, path, (unsigned)geteuid());
 	return -1;
@@ -84,7 +94,7 @@ service_folders(const struct config *config)
 	    make_folder(root, "server.run_dir") == -1)
 		return -1;
 	if (state_prepare(config, why, sizeof(why)) == 0)
-		return 0;
+		return check_writable(config->server.state_dir, "server.state_dir");
 	log_error("%s", why);
 	return -1;
 }
@@ -116,12 +126,14 @@ service_check_folders(const struct config *config)
 	if (can_make(config->server.state_dir))
 		return faults;
 	fd = state_dir_open(config, why, sizeof(why));
-	if (fd != -1) {
+	if (fd == -1)
+		log_error("%s", why);
+	else
 		close(fd);
-		return faults;
-	}
-	log_error("%s", why);
-	return faults + 1;
+	if (fd == -1 ||
+	    check_writable(config->server.state_dir, "server.state_dir") == -1)
+		faults++;
+	return faults;
 }
 
 struct pidfh *

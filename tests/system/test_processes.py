@@ -411,6 +411,20 @@ class Start(ProcessCase):
             self.assertNotEqual(code, 0)
             self.assertIn(str(server.state_dir), text)
 
+    def test_106_folder_that_cannot_be_written(self):
+        """As on a disk that was mounted read-only."""
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        for folder in (server.state_dir, server.run_dir):
+            mode = folder.stat().st_mode
+            folder.chmod(0o500)
+            for argument in ("-F", "-t"):
+                with self.subTest(f"{argument} {folder.name}"):
+                    code, text = self.run_to_end(server, argument)
+                    self.assertIn(code, (73, 78))
+                    self.assertIn(f"{folder} cannot be written to: ", text)
+            folder.chmod(mode)
+
     def assert_refused(self, privileged, *options):
         """What keeps a daemon from starting keeps -t from saying that all is good."""
         server = harness.Daemon(start=False, privileged=privileged)
