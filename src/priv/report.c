@@ -185,12 +185,19 @@ report_end(const struct monitor *monitor, const struct ipc_end *end)
 void
 report_death(const struct monitor *monitor, int status)
 {
-	char user[SAFE_MAX];
+	char user[SAFE_MAX], how[PATH_MAX + 64];
 
-	log_error("sid=%s user=%s ip=%s end=error session died of %s %d, t=%.1f",
-	    monitor->sid, log_safe(user, sizeof(user), monitor->user),
-	    monitor->address, WIFSIGNALED(status) ? "signal" : "exit code",
-	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "died of signal %d", WTERMSIG(status));
+	else if (WEXITSTATUS(status) == SESSION_UNCONFINED)
+		snprintf(how, sizeof(how),
+		    "could not enter its sandbox; look whether %s is a folder",
+		    monitor->setup->sandbox->root);
+	else
+		snprintf(how, sizeof(how), "died of exit code %d",
+		    WEXITSTATUS(status));
+	log_error("sid=%s user=%s ip=%s end=error session %s, t=%.1f", monitor->sid,
+	    log_safe(user, sizeof(user), monitor->user), monitor->address, how,
 	    seconds(monitor));
 }
 

@@ -131,7 +131,7 @@ session_serve(const struct session_setup *setup)
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
 	if (!sandbox_enter(setup->sandbox, SANDBOX_SERVE, setup->monitor))
-		_exit(EXIT_FAILURE);
+		_exit(SESSION_UNCONFINED);
 	client = pages_new(sizeof(*client));
 	if (client == NULL)
 		_exit(EXIT_FAILURE);
@@ -166,7 +166,7 @@ session_recover(const struct session_setup *setup, const struct md_fds *fds)
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
 	if (!sandbox_enter(setup->sandbox, SANDBOX_RECOVER, setup->monitor))
-		_exit(EXIT_FAILURE);
+		_exit(SESSION_UNCONFINED);
 	link_host(&link, &host);
 	opened.error = maildrop_recover(fds, &limits, &host, &recovery);
 	opened.recovered = recovery == MD_RECOVERY_DONE;

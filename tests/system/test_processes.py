@@ -425,6 +425,16 @@ class Start(ProcessCase):
                     self.assertIn(f"{folder} cannot be written to: ", text)
             folder.chmod(mode)
 
+    @needs_root
+    def test_root_folder_of_sessions_removed(self):
+        server = self.daemon(MAIL, privileged=True)
+        (server.run_dir / "empty").rmdir()
+        with server.client(greet=False) as client:
+            client.expect_closed()
+        server.wait_log(f"end=error session could not enter its sandbox.* {server.run_dir}/empty ")
+        (server.run_dir / "empty").mkdir()
+        self.assert_service(server)
+
     def assert_refused(self, privileged, *options):
         """What keeps a daemon from starting keeps -t from saying that all is good."""
         server = harness.Daemon(start=False, privileged=privileged)
