@@ -71,6 +71,18 @@ class Subcommands(unittest.TestCase):
                 self.assertEqual(sorted(letters), sorted(said))
 
 
+class Diagnostics(unittest.TestCase):
+    def test_poplard_explains_lines_that_are_written(self):
+        sources = pathlib.Path(TREE, "src").glob("*/*.c")
+        texts = re.sub(r'"\s*"', "", "\n".join(path.read_text() for path in sources))
+        items = re.findall(r"^\.It Ql (.*)$", page("poplard.8").split(".Sh DIAGNOSTICS")[1],
+                           re.MULTILINE)
+        self.assertGreater(len(items), 15)
+        for item in items:
+            with self.subTest(item):
+                self.assertRegex(texts, rf'"[^"\n]*{re.escape(item)}')
+
+
 class Examples(unittest.TestCase):
     """What the pages tell people to type."""
 
