@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "monitor_link.h"
 #include "tls.h"
 
 /*
@@ -26,12 +27,13 @@
 #define PROMPT_US 200
 
 void
-channel_open(struct channel *channel, int in, int out, int pair)
+channel_open(struct channel *channel, int in, int out,
+    const struct monitor_link *link)
 {
 	*channel = (struct channel){
 	    .in = in,
 	    .out = out,
-	    .pair = pair,
+	    .link = link,
 	    .socket = in == out,
 	};
 }
@@ -58,12 +60,12 @@ static enum channel_result
 await(struct channel *channel, int fd, short events, uint64_t deadline)
 {
 	struct pollfd fds[2] = {
-	    {.fd = fd,            .events = events},
-	    {.fd = channel->pair, .events = POLLIN},
+	    {.fd = fd,                .events = events},
+	    {.fd = channel->link->fd, .events = POLLIN},
 	};
 	int n;
 
-	for (;;) {
+	while (channel->link->stop == 0) {
 		n = look_and_wait(channel, fds, deadline);
 		if (n == -1 && errno != EINTR)
 			return CHANNEL_BROKEN;
@@ -72,15 +74,16 @@ await(struct channel *channel, int fd, short events, uint64_t deadline)
 		if (clock_now() >= deadline)
 			return CHANNEL_LATE;
 	}
+	return CHANNEL_STOPPED;
 }
 
 /* The same of the monitor alone, for a client that need not be waited for. */
 static bool
 is_stopped(const struct channel *channel)
 {
-	struct pollfd pair = {.fd = channel->pair, .events = POLLIN};
+	struct pollfd pair = {.fd = channel->link->fd, .events = POLLIN};
 
-	return poll(&pair, 1, 0) > 0;
+	return channel->link->stop != 0 || poll(&pair, 1, 0) > 0;
 }
 
 /* After an attempt that would have waited: waits. */

@@ -1,6 +1,6 @@
 /*
  * Octets to and from the client: a socket, two pipes, or TLS. Every wait is
- * for the client and the monitor's pair together.
+ * for the client and the monitor together.
  */
 #ifndef POPLAR_SESSION_CHANNEL_H
 #define POPLAR_SESSION_CHANNEL_H
@@ -9,12 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct monitor_link;
 struct ssl_ctx_st;
 struct tls;
 
 struct channel {
-	int in, out;     /* the same for a socket; not blocking then */
-	int pair;        /* to the monitor */
+	int in, out; /* the same for a socket; not blocking then */
+	const struct monitor_link *link;
 	bool socket;     /* else writes are kept short, so as not to block */
 	bool prompt;     /* the last wait was short */
 	struct tls *tls; /* NULL: plaintext */
@@ -25,11 +26,13 @@ enum channel_result {
 	CHANNEL_CLOSED, /* end of input */
 	CHANNEL_LATE,   /* the deadline came first */
 	CHANNEL_BROKEN, /* reset, or another error */
-	CHANNEL_STOPPED /* the monitor has something to say, or is gone */
+	CHANNEL_STOPPED /* the monitor has something to say, or is gone; or the
+			   link took its wish to stop already */
 };
 
-/* Borrows the three descriptors; in and out may be one. */
-void channel_open(struct channel *channel, int in, int out, int pair);
+/* Borrows all three; in and out may be one. */
+void channel_open(struct channel *channel, int in, int out,
+    const struct monitor_link *link);
 
 /* Waits for at least one octet, until the deadline (clock.h). */
 enum channel_result channel_read(struct channel *channel, void *buf, size_t size,

@@ -143,7 +143,7 @@ session_serve(const struct session_setup *setup)
 	client->link.fd = setup->pair;
 	client->tally.type = IPC_END;
 	if (!stream_open(&client->stream, setup->client_in, setup->client_out,
-	        setup->pair))
+	        &client->link))
 		_exit(EXIT_FAILURE);
 	client->stream.rest = rest;
 	client->stream.rest_ctx = client;

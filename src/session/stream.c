@@ -47,10 +47,10 @@ static const struct {
 #define PIECES_MS 500
 
 bool
-stream_open(struct stream *stream, int in, int out, int pair)
+stream_open(struct stream *stream, int in, int out, const struct monitor_link *link)
 {
 	memset(stream, 0, offsetof(struct stream, inbuf));
-	channel_open(&stream->channel, in, out, pair);
+	channel_open(&stream->channel, in, out, link);
 	stream->fresh = true;
 	/* at a page's start: the kernel copies out of it twice as fast as elsewhere */
 	stream->outbuf = pages_new(STREAM_OUT_SIZE);

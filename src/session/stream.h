@@ -56,8 +56,9 @@ struct stream {
 	char inbuf[STREAM_IN_SIZE];
 };
 
-/* False: no memory. */
-bool stream_open(struct stream *stream, int in, int out, int pair);
+/* Borrows what channel_open() does. False: no memory. */
+bool stream_open(struct stream *stream, int in, int out,
+    const struct monitor_link *link);
 
 /*
  * Waits for the next line, at most idle_ms; sends what is in outbuf first

@@ -248,7 +248,8 @@ serve(const struct session_setup *setup, int in)
 	client.language = &languages[0];
 	client.fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
 	/* what is never readable stands for the pair */
-	require(stream_open(&client.stream, in, place.null, -1));
+	client.link.fd = -1;
+	require(stream_open(&client.stream, in, place.null, &client.link));
 	client.stream.idle_ms = client.stream.stall_ms = 1000;
 	while (take(&client))
 		continue;

@@ -2,6 +2,7 @@
 storm, descriptors that run out, ports that are taken (91 to 113).
 """
 import base64
+import fcntl
 import os
 import pathlib
 import resource
@@ -136,6 +137,20 @@ class Processes(ProcessCase):
             server.process.terminate()
             self.assertEqual(server.process.wait(15), 0)
             client.expect_closed()
+        self.assertEqual(server.members(), [])
+        server.process = None
+
+    def test_95_stop_ends_a_wait_for_a_lock(self):
+        server = self.daemon(MAIL, check=False, options={"maildrop.lock_wait": "60s"})
+        with open(server.path(), "rb+") as file, server.client() as client:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            client.ok("USER mrose")
+            client.send_line("PASS secret")
+            time.sleep(0.5)
+            server.process.terminate()
+            self.assertRegex(client.status(), r"^-ERR \[SYS/TEMP\]")
+            client.expect_closed()
+            self.assertEqual(server.process.wait(10), 0)
         self.assertEqual(server.members(), [])
         server.process = None
 

@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "session/channel.h"
+#include "session/monitor_link.h"
 #include "session/tls.h"
 
 #define WAIT_MS 20
@@ -29,6 +30,7 @@ static struct {
 
 static struct line {
 	struct channel channel;
+	struct monitor_link link;
 	int client, monitor;
 } line;
 
@@ -102,8 +104,10 @@ set_up(void **state)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, client) == -1 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == -1)
 		return -1;
-	line = (struct line){.client = client[1], .monitor = pair[1]};
-	channel_open(&line.channel, client[0], client[0], pair[0]);
+	line = (struct line){.link = {.fd = pair[0]},
+	    .client = client[1],
+	    .monitor = pair[1]};
+	channel_open(&line.channel, client[0], client[0], &line.link);
 	other.speak_at = 0;
 	return 0;
 }
@@ -113,7 +117,7 @@ tear_down(void **state)
 {
 	(void)state;
 	close(line.channel.in);
-	close(line.channel.pair);
+	close(line.link.fd);
 	close(line.client);
 	close(line.monitor);
 	return 0;
@@ -193,6 +197,23 @@ test_stopped_under_a_flood(void **state)
 	assert_int_equal(hear(), CHANNEL_STOPPED);
 }
 
+/* A wish to stop that came with an answer to the session's own question. */
+static void
+test_stop_that_was_taken(void **state)
+{
+	size_t length;
+
+	(void)state;
+	line.link.stop = IPC_END_SHUTDOWN;
+	assert_int_equal(write(line.client, "x", 1), 1);
+	assert_int_equal(hear(), CHANNEL_STOPPED);
+	assert_int_equal(channel_write(&line.channel, "x", 1, clock_now() + WAIT_MS,
+	                     &length),
+	    CHANNEL_DONE);
+	assert_int_equal(channel_start_tls(&line.channel, NULL, 0), CHANNEL_DONE);
+	assert_int_equal(hear(), CHANNEL_STOPPED);
+}
+
 int
 main(void)
 {
@@ -204,6 +225,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_stopped_while_it_looks, set_up,
 	        tear_down),
 	    cmocka_unit_test_setup_teardown(test_stopped_under_a_flood, set_up,
+	        tear_down),
+	    cmocka_unit_test_setup_teardown(test_stop_that_was_taken, set_up,
 	        tear_down),
 	};
 

@@ -87,7 +87,8 @@ dialogue_begin(const char *mechanisms)
 	d->client.language = &languages[0];
 	d->client.fds = (struct md_fds){.mbox = -1, .index = -1, .journal = -1};
 	d->client.link.fd = pair[1];
-	assert_true(stream_open(&d->client.stream, wire[1], wire[1], pair[1]));
+	assert_true(
+	    stream_open(&d->client.stream, wire[1], wire[1], &d->client.link));
 	d->client.stream.idle_ms = d->client.stream.stall_ms = 5000;
 	return d;
 }

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "session/monitor_link.h"
 #include "session/stream.h"
 
 /* A literal with its octets, NULs too. */
@@ -25,7 +26,7 @@
 struct ends {
 	struct stream stream;
 	int wire, monitor; /* the far ends */
-	int near;
+	struct monitor_link link;
 	char *line; /* the last one */
 	size_t length;
 };
@@ -40,11 +41,11 @@ open_ends(void)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, wire),
 	    0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	assert_true(stream_open(&e->stream, wire[1], wire[1], pair[1]));
+	e->link.fd = pair[1];
+	assert_true(stream_open(&e->stream, wire[1], wire[1], &e->link));
 	e->stream.idle_ms = e->stream.stall_ms = 100;
 	e->wire = wire[0];
 	e->monitor = pair[0];
-	e->near = pair[1];
 	return e;
 }
 
@@ -53,7 +54,7 @@ close_ends(struct ends *e)
 {
 	close(e->wire);
 	close(e->monitor);
-	close(e->near);
+	close(e->link.fd);
 	close(e->stream.channel.in);
 	munmap(e->stream.outbuf, STREAM_OUT_SIZE);
 	free(e);
