@@ -16,6 +16,9 @@
 
 #include "pages.h"
 
+/* A file may be of any size: so often the host is asked whether to go on. */
+#define STRIDE ((uint64_t)16 * 1024 * 1024)
+
 enum md_error
 verify_prepare(struct maildrop *md)
 {
@@ -53,6 +56,9 @@ verify_feed(struct maildrop *md, uint64_t from, uint64_t to)
 			return MD_CHANGED;
 		error = scan_feed(md->scan, md->block, want);
 		at += want;
+		if (error == MD_OK && (at - want) / STRIDE < at / STRIDE &&
+		    !md->host.pause(md->host.ctx, 0))
+			return MD_STOPPED;
 	}
 	return error;
 }

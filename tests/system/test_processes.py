@@ -154,6 +154,21 @@ class Processes(ProcessCase):
         self.assertEqual(server.members(), [])
         server.process = None
 
+    def test_95_stop_ends_a_scan(self):
+        """A user may make his maildrop as long as he likes, of holes."""
+        server = self.daemon(MAIL, check=False)
+        os.truncate(server.path(), 2 << 40)
+        with server.client() as client:
+            client.ok("USER mrose")
+            client.send_line("PASS secret")
+            wait_until(lambda: children(server.session()) == [], 10, "its login")
+            time.sleep(0.5)
+            server.process.terminate()
+            self.assertEqual(server.process.wait(10), 0)
+        self.assertEqual(server.members(), [])
+        self.assertEqual(server.path().stat().st_size, 2 << 40)
+        server.process = None
+
     def test_96_reload_storm_loses_no_connection(self):
         server = self.daemon(MAIL)
         stop = threading.Event()

@@ -104,6 +104,26 @@ test_settled(void **state)
 	box_remove(&box);
 }
 
+/* A file of any size, which holes make cheap, does not hold up a shutdown. */
+static void
+test_stopped_while_scanning(void **state)
+{
+	struct box box;
+
+	(void)state;
+	make(&box);
+	assert_int_equal(truncate(box.mbox, 64 << 20), 0);
+	box.stop = true;
+	assert_int_equal(box_try(&box, O_RDWR), MD_STOPPED);
+	assert_true(is_free(&box));
+	assert_int_equal(box.dotlocks, box.undotlocks);
+	box_close(&box);
+	box.stop = false;
+	box_open(&box);
+	assert_int_equal(maildrop_count(box.md), 2);
+	box_remove(&box);
+}
+
 static void
 test_session(void **state)
 {
@@ -308,6 +328,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_access),
 	    cmocka_unit_test(test_settled),
+	    cmocka_unit_test(test_stopped_while_scanning),
 	    cmocka_unit_test(test_session),
 	    cmocka_unit_test(test_session_lost_them),
 	    cmocka_unit_test(test_busy),
