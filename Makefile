@@ -118,7 +118,9 @@ tools = $(tool_sources:tests/system/%.c=$(out)/tools/%)
 
 $(out)/tools/%: tests/system/%.c
 	@mkdir -p $(@D)
-	$(cc) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LIBS)
+	$(cc) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(LIBS) $(more)
+
+$(out)/tools/volatile: more = $(shell $(PKG_CONFIG) --cflags --libs fuse3)
 
 # what bench measures with: tests/bench/NAME.c
 bench_tools = $(addprefix $(out)/bench/,mkmbox load loop loop_tls)

@@ -1,8 +1,9 @@
 /*
  * Does at random what a kernel may do at any time: brings some range of a
- * file to the disk, and commits the file system's journal. Without that, a
- * power cut shortly after a write finds nothing of it on the disk, and no test
- * can tell a program that orders its writes from one that does not.
+ * file to the disk, and commits the file system's journal, or all that it has
+ * in memory. Without that, a power cut shortly after a write finds nothing of
+ * it on the disk, and no test can tell a program that orders its writes from
+ * one that does not.
  *
  *   writeback SEED OTHER FILE...
  *
@@ -43,6 +44,9 @@ commit(const char *path)
 		return;
 	if (pwrite(fd, &octet, 1, random() % 4096) == 1)
 		(void)fsync(fd);
+	/* of btrfs, fsync(2) commits that file alone */
+	if (random() % 4 == 0)
+		(void)syncfs(fd);
 	close(fd);
 }
 
