@@ -5,6 +5,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -70,6 +71,21 @@ look_for_maildrops(const struct config *config)
 	free(folder);
 }
 
+/* As where the folder of the maildrops is named alone. */
+static void
+look_for_names(const struct config *config)
+{
+	const char *path = config->maildrop.path;
+	char ann[PATH_MAX], bob[PATH_MAX];
+
+	if (config_expand_path(path, "ann@a", "/a", ann, sizeof(ann)) &&
+	    config_expand_path(path, "bob@b", "/b", bob, sizeof(bob)) &&
+	    strcmp(ann, bob) == 0)
+		log_warning("maildrop.path: %s is one file for all users; name "
+		            "each by %%u",
+		    path);
+}
+
 int
 server_check(const struct config *config)
 {
@@ -82,5 +98,6 @@ server_check(const struct config *config)
 	errors += check_certificates(config);
 	pam_verify(config);
 	look_for_maildrops(config);
+	look_for_names(config);
 	return errors;
 }

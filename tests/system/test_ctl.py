@@ -469,6 +469,15 @@ class Check(TestCase):
                 self.assertIn(f"warning: maildrop.path: {folder.removesuffix('/%d')}", said)
                 self.assertIn(says, said)
 
+    def test_one_maildrop_for_all(self):
+        config = self.good()
+        for path, warned in ((self.place, True), (f"{self.place}/%%u", True),
+                             (f"{self.place}/%u", False), (f"{self.place}/%d", False),
+                             ("%h/mbox", False)):
+            said = self.ctl("check", "-c", config, "-o", f"maildrop.path={path}")
+            self.assertIn("configuration is good\n", said)
+            self.assertEqual(f"warning: maildrop.path: {path} is one file for all" in said, warned)
+
     def test_users_who_cannot_log_in(self):
         config = self.good()
         lines = [b"user%d:!:5000:5000:::\n" % n for n in range(12)]
