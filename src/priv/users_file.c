@@ -231,6 +231,8 @@ users_parse(struct users_line *line, struct users_entry *entry)
 		return "the line is too long";
 	if (strlen(line->text) != line->len)
 		return "a NUL in the line";
+	if (line->len > 0 && line->text[line->len - 1] == '\r')
+		return "a CR at the end of the line; remove it";
 	while (rest != NULL && count < FIELDS)
 		field[count++] = strsep(&rest, ":");
 	if (count < FIELDS || rest != NULL)

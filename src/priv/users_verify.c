@@ -7,6 +7,7 @@
  */
 #include "users.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,18 @@ keeps_out(const struct config *config, const struct users_entry *entry)
 	       !system_uid_permitted(config, entry->uid);
 }
 
+/* Whether a maildrop of the line's own holds what no login can expand. */
+static bool
+is_in_vain(const struct users_entry *entry)
+{
+	char path[PATH_MAX];
+
+	return entry->maildrop[0] != '\0' &&
+	       !config_expand_path(entry->maildrop, entry->name,
+	           entry->home[0] != '\0' ? entry->home : "/home", path,
+	           sizeof(path));
+}
+
 static bool
 visit(struct users_line *line, void *ctx)
 {
@@ -40,6 +53,9 @@ visit(struct users_line *line, void *ctx)
 	struct users_entry entry;
 	const char *fault = users_parse(line, &entry);
 
+	if (fault == NULL && is_in_vain(&entry))
+		fault = "the maildrop cannot be expanded; write only %u %n %d %h "
+		        "and %%";
 	if (fault != NULL) {
 		log_error("%s:%u: %s", seen->config->auth.users_file, line->number,
 		    fault);

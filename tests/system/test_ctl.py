@@ -469,6 +469,16 @@ class Check(TestCase):
                 self.assertIn(f"warning: maildrop.path: {folder.removesuffix('/%d')}", said)
                 self.assertIn(says, said)
 
+    def test_lines_that_never_log_in(self):
+        config = self.good()
+        for line, says in ((b"a:!:5000:5000:::\r\n", "a CR at the end of the line"),
+                           (b"a:!:5000:5000:::%x\n", "the maildrop cannot be expanded"),
+                           (b"a:!:5000:5000:::/srv/%\n", "the maildrop cannot be expanded")):
+            self.put(line)
+            self.assertIn(f"{self.users}:1: {says}", self.ctl("check", "-c", config, code=CONFIG))
+        self.put(b"a@b:!:5000:5000:::/srv/%d/%n%%\nc:!:5000:5000::/srv/c:%h/%u\nd:!:5000:5000:::%h\n")
+        self.assertEqual(self.ctl("check", "-c", config), "configuration is good\n")
+
     def test_one_maildrop_for_all(self):
         config = self.good()
         for path, warned in ((self.place, True), (f"{self.place}/%%u", True),
