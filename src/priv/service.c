@@ -67,11 +67,15 @@ check_folder(const char *path, const char *key)
 {
 	struct stat st;
 
-	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
-	    st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+	if (lstat(path, &st) == -1)
+		log_error("%s: %s: %s", key, path, strerror(errno));
+	else if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	         (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
 		return check_writable(path, key);
-	log_error("%s: %s must be a folder of uid %u that nobody else can write to",
-	    key, path, (unsigned)geteuid());
+	else
+		log_error("%s: %s must be a folder of uid %u that nobody else can "
+		          "write to",
+		    key, path, (unsigned)geteuid());
 	return -1;
 }
 

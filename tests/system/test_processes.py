@@ -441,6 +441,14 @@ class Start(ProcessCase):
             self.assertNotEqual(code, 0)
             self.assertIn(str(server.state_dir), text)
 
+    def test_106_folder_that_cannot_be_made(self):
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        for argument in ("-F", "-t"):
+            server.arguments = ["-o", "server.run_dir=/proc/none/x"]
+            self.assertRegex(self.run_to_end(server, argument)[1],
+                             r"server\.run_dir: .*/proc/none/x: No such file or directory")
+
     def test_106_folder_that_cannot_be_written(self):
         """As on a disk that was mounted read-only."""
         server = harness.Daemon(start=False)
