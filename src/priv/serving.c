@@ -12,6 +12,21 @@
 #include "pam.h"
 #include "service.h"
 
+/* Whether what systemd passed can be served with the certificates there are. */
+static bool
+fits_inherited(const struct serving *serving)
+{
+	for (size_t i = 0; i < serving->sockets.count; i++) {
+		if (serving->sockets.tls[i] && serving->tls == NULL) {
+			log_error(
+			    "the socket on port 995 needs tls.certificate and "
+			    "tls.private_key");
+			return false;
+		}
+	}
+	return true;
+}
+
 int
 serving_start(struct serving *serving, struct config *config)
 {
@@ -28,15 +43,7 @@ serving_start(struct serving *serving, struct config *config)
 		           ? EX_OK
 		           : EX_UNAVAILABLE;
 	sockets_adopt(inherited, &serving->sockets);
-	for (size_t i = 0; i < serving->sockets.count; i++) {
-		if (serving->sockets.tls[i] && serving->tls == NULL) {
-			log_error(
-			    "the socket on port 995 needs tls.certificate and "
-			    "tls.private_key");
-			return EX_CONFIG;
-		}
-	}
-	return EX_OK;
+	return fits_inherited(serving) ? EX_OK : EX_CONFIG;
 }
 
 /* Certificates, then sockets: what fails first costs nothing. */
@@ -47,9 +54,10 @@ prepare(const struct serving *old, struct serving *fresh)
 	fresh->inherited = old->inherited;
 	if (certificates_load(fresh->config, &fresh->tls) == -1)
 		return false;
-	if (old->inherited ||
-	    (places_wanted(fresh->config) &&
-	        sockets_open(fresh->config, &old->sockets, &fresh->sockets) == 0))
+	if (old->inherited ? fits_inherited(fresh)
+	                   : places_wanted(fresh->config) &&
+	                         sockets_open(fresh->config, &old->sockets,
+	                             &fresh->sockets) == 0)
 		return true;
 	certificates_free(fresh->tls);
 	return false;

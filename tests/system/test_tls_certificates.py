@@ -1,11 +1,13 @@
 """Group C: the server's certificates and keys, at a start and at a reload.
 """
+import socket
 import ssl
 import subprocess
 
 import harness
 import oracle
 import secure
+from harness import needs_root
 from secure import TlsCase, pair, server_pair, trusting
 
 MAIL = oracle.mbox_of(oracle.message_of(120), oracle.message_of(200, b"2"))
@@ -184,6 +186,32 @@ class Certificates(TlsCase):
         server.wait_log("configuration read again", count=2)
         with self.assertRaises(ConnectionRefusedError):
             server.tls_client()
+
+    @needs_root
+    def test_C48_socket_of_systemd_keeps_its_certificate(self):
+        """Its port tells that it is for TLS, which a reload cannot change."""
+        server = self.laid_out()
+        script = server.dir / "systemd"
+        script.write_text('#!/bin/sh\nLISTEN_PID=$$ LISTEN_FDS=1 '
+                          f'exec "{server.dir}/real" "$@" 3<&0 </dev/null\n')
+        script.chmod(0o755)
+        server.binary.rename(server.dir / "real")
+        script.rename(server.binary)
+        # of this test alone: no server of the machine listens there
+        with socket.create_server(("127.9.9.5", 995)) as listener, \
+                open(server.log_path, "ab") as log:
+            server.process = server.spawn(["-F"], stdin=listener, stdout=log, stderr=log)
+        self.addCleanup(server.stop)
+        server.wait_log("ready")
+        for name in ("tls.certificate", "tls.private_key", "listen.pop3s"):
+            server.options[name] = ""
+        server.write_conf()
+        server.reload()
+        server.wait_log("port 995 needs tls.certificate")
+        server.wait_log("reload refused; the old configuration stays")
+        with socket.create_connection(("127.9.9.5", 995), 10) as sock, \
+                trusting().wrap_socket(sock, server_hostname=secure.NAME) as tls:
+            self.assertTrue(tls.recv(64).startswith(b"+OK"))
 
 
 if __name__ == "__main__":
