@@ -44,18 +44,6 @@ kept_length(const struct cut *cut)
 	return length;
 }
 
-/* A hole where octets will be written needs its block before, not then. */
-static int
-fill_holes(int mbox, const struct journal_head *head)
-{
-	off_t from = (off_t)head->from;
-
-	if (disk_allocate(mbox, from, edge_far(head) - from) == 0 ||
-	    errno == EOPNOTSUPP)
-		return 0;
-	return -1;
-}
-
 int
 cutter_plan(struct cutter *cutter, const struct cut *cut, enum journal_phase phase,
     struct journal_head *head)
@@ -77,7 +65,8 @@ cutter_plan(struct cutter *cutter, const struct cut *cut, enum journal_phase pha
 		head->before_at = last->before_at;
 		head->body_at = last->body_at + last->body_length;
 	}
-	if (fill_holes(cutter->mbox, head) == -1)
+	/* what has no room must be known before it is committed, not then */
+	if (disk_claim(cutter->mbox, cut->from, edge_far(head) - cut->from) == -1)
 		return -1;
 	if (disk_datasync(cutter->mbox) == -1)
 		return -1;

@@ -5,10 +5,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
+
+/* linux/magic.h does not have them. */
+#define BCACHEFS_MAGIC 0xca451a4eU
+#define ZFS_MAGIC 0x2fc12fc1U
+
+/* What a file system may take for itself to write something elsewhere. */
+#define ROOM_FOR_TREES ((uint64_t)4 * 1024 * 1024)
 
 ssize_t
 disk_read(int fd, void *buf, size_t len, off_t at)
@@ -115,6 +124,57 @@ disk_reserve(int fd, off_t at, off_t len)
 	return allocate(fd, FALLOC_FL_KEEP_SIZE, at, len);
 }
 
+static int
+look_at_system(int fd, struct statfs *fs)
+{
+	int result;
+
+	do
+		result = fstatfs(fd, fs);
+	while (result == -1 && errno == EINTR);
+	return result;
+}
+
+static uint64_t
+free_of(const struct statfs *fs)
+{
+	return (uint64_t)fs->f_bavail * (uint64_t)fs->f_bsize;
+}
+
+/* File systems that write nothing in place: every write takes a new block. */
+static bool
+never_in_place(const struct statfs *fs)
+{
+	static const uint32_t kinds[] = {BTRFS_SUPER_MAGIC, NILFS_SUPER_MAGIC,
+	    BCACHEFS_MAGIC, ZFS_MAGIC};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if ((uint32_t)fs->f_type == kinds[i])
+			return true;
+	}
+	return false;
+}
+
+int
+disk_claim(int fd, off_t at, off_t len)
+{
+	struct statfs fs;
+
+	if (disk_allocate(fd, at, len) == -1 && errno != EOPNOTSUPP)
+		return -1;
+	if (look_at_system(fd, &fs) == -1)
+		return -1;
+	if (free_of(&fs) >= (uint64_t)len + ROOM_FOR_TREES)
+		return 0;
+	errno = ENOSPC;
+	if (never_in_place(&fs))
+		return -1;
+	return allocate(fd, FALLOC_FL_UNSHARE_RANGE, at, len) == 0 ||
+	               errno == EOPNOTSUPP
+	           ? 0
+	           : -1;
+}
+
 static uint64_t
 join_device(const struct statx *stx)
 {
@@ -152,14 +212,10 @@ int
 disk_space(int fd, uint64_t *freep, uint64_t *totalp)
 {
 	struct statfs fs;
-	int result;
 
-	do
-		result = fstatfs(fd, &fs);
-	while (result == -1 && errno == EINTR);
-	if (result == -1)
+	if (look_at_system(fd, &fs) == -1)
 		return -1;
-	*freep = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	*freep = free_of(&fs);
 	*totalp = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
 	return 0;
 }

@@ -41,7 +41,15 @@ void disk_start_sync(int fd, off_t at, off_t len);
  */
 int disk_allocate(int fd, off_t at, off_t len);
 
-/* The same, but the size of the file stays: room for a write to come. */
+/*
+ * Makes sure that what [at, at + len) of a file holds can be written over on a
+ * disk that is nearly full: a hole gets its blocks, and what is shared with
+ * another file blocks of its own. ENOSPC: it may not be so, as where the file
+ * system never writes in place.
+ */
+int disk_claim(int fd, off_t at, off_t len);
+
+/* As disk_allocate(), but the size of the file stays: room for a write to come. */
 int disk_reserve(int fd, off_t at, off_t len);
 
 /* fstat(2), and the time of birth where the file system has one. */

@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sha2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -138,6 +140,21 @@ state_folder_open(int parent, const char *name)
 	return keep_private(openat(parent, name, DIR_FLAGS | O_NOFOLLOW), S_IFDIR);
 }
 
+/*
+ * What is made in this folder is written in place: on btrfs, a journal finds the
+ * room that was reserved for it only so. Other file systems refuse.
+ */
+static void
+write_in_place(int folder)
+{
+	int flags = 0;
+
+	if (ioctl(folder, FS_IOC_GETFLAGS, &flags) == -1)
+		return;
+	flags |= FS_NOCOW_FL;
+	(void)ioctl(folder, FS_IOC_SETFLAGS, &flags);
+}
+
 int
 state_folder_make(int parent, const char *name)
 {
@@ -147,7 +164,10 @@ state_folder_make(int parent, const char *name)
 		return fd;
 	if (mkdirat(parent, name, 0700) == -1 && errno != EEXIST)
 		return -1;
-	return state_folder_open(parent, name);
+	fd = state_folder_open(parent, name);
+	if (fd != -1)
+		write_in_place(fd);
+	return fd;
 }
 
 int

@@ -1,68 +1,28 @@
-"""Group G: disks that are full, fail, or are not to be written.
+"""Group G: disks that fail.
 
 Each system call of the update path fails, once and for good, with each error
 that a disk has. Whatever comes of it, the client is answered, the maildrop is
 the old one or the new one after the next login, and the new one if the client
-saw +OK. Then the same on disks that are really full.
+saw +OK.
 """
 import errno
 import itertools
 import os
 import shutil
-import subprocess
 
 import harness
-import image
 import oracle
 import strike
 from client import ProtocolError
+from disks import KEPT, NARROW, SMALL, DiskCase, set_limit
 from harness import needs_root
 from strike import DISK_CALLS, Strike, Update
 
-KEPT = strike.mbox([900, 300_000, 1200, 260_000, 700])
-SMALL = strike.mbox([300, 900, 400, 600])
-# far more octets to move than a gap of one small message lets go in steps
-NARROW = strike.mbox([100] + [500_000] * 4)
-# most of the second message can be a hole
-HOLLOW = oracle.mbox_of(strike.message(1, 900), strike.message(2, 900) + bytes(1_000_000) + b"\n")
 WRITERS = ("pwrite64", "fdatasync", "fsync", "ftruncate", "fallocate")
 
 
-def setUpModule():
-    """Mounts stay with this process. Where that cannot be, the tests that need
-    it say so."""
-    global unmountable
-    try:
-        image.enter_namespace()
-        unmountable = None
-    except harness.unittest.SkipTest as reason:
-        unmountable = str(reason)
-
-
-class DiskCase(harness.TestCase):
-    """A daemon whose session is struck during UPDATE."""
-
-    def server(self, mail=None, state=None, **options):
-        """mail, state: folders of other file systems to use."""
-        options["maildrop.lock_wait"] = "5s"
-        server = harness.Daemon(start=False, privileged=True)
-        self.addCleanup(server.remove)
-        if mail is not None:
-            server.mail = mail / "mail"
-            server.mail.mkdir()
-            shutil.chown(server.mail, 0, "mail")
-            server.mail.chmod(0o2775)
-            options["maildrop.path"] = f"{server.mail}/%u"
-        if state is not None:
-            server.state_dir = state / "state"
-            server.state_dir.mkdir(mode=0o700)
-            options["server.state_dir"] = server.state_dir
-        server.options.update(options)
-        server.write_conf()
-        server.start()
-        self.addCleanup(server.stop)
-        self.addCleanup(self._show_log, server)
-        return server
+class Sweep(DiskCase):
+    """Each call in turn."""
 
     def struck(self, server, update, action, first, calls, every=0):
         """An UPDATE with a strike. Returns the reply and the Strike."""
@@ -74,18 +34,6 @@ class DiskCase(harness.TestCase):
             self.skipTest("strike does not know this machine's registers")
         server.wait_idle()
         return said, blow
-
-    def repaired(self, server, update, said):
-        """After the next login. Returns "old" or "new"."""
-        server.logged_in().quit()
-        outcome = update.outcome(self, server.read(), said)
-        update.check_session(self, server, outcome)
-        self.assertEqual(strike.leftovers(server), [])
-        return outcome
-
-
-class Sweep(DiskCase):
-    """Each call in turn."""
 
     def sweep(self, update, errors, calls=DISK_CALLS):
         """Every call fails with every error, once and for good."""
@@ -311,195 +259,6 @@ class Limits(DiskCase):
 
 
 @needs_root
-class FullDisk(DiskCase):
-    """Disks that are full, or that may not be written."""
-
-    def setUp(self):
-        if unmountable is not None:
-            self.skipTest(unmountable)
-        self.folder = harness.pathlib.Path(harness.tempfile.mkdtemp(prefix="poplar-disk-"))
-        self.folder.chmod(0o755)
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-
-    def memory(self, name, size, options=""):
-        disk = image.Memory(self.folder / name, size, options)
-        self.addCleanup(disk.umount)
-        return disk.folder
-
-    def fill(self, folder):
-        """To the last octet."""
-        with open(folder / "ballast", "wb", buffering=0) as file:
-            for size in (1 << 20, 4096, 1):
-                try:
-                    while True:
-                        file.write(b"\0" * size)
-                except OSError:
-                    pass
-
-    def quit_on(self, server, update, fill):
-        """An UPDATE with the disk filled at the last moment."""
-        client = update.begin(server)
-        fill()
-        said = strike.quit_reply(client)
-        server.wait_idle()
-        outcome = update.outcome(self, server.read(), said)
-        self.assertEqual(outcome, "new" if said.startswith("+OK") else "old", said)
-        return said
-
-    def test_G77_full_state_folder(self):
-        """Only the state folder's disk is full."""
-        state = self.memory("state", 8 << 20)
-        server = self.server(state=state)
-        for update, word in ((Update(KEPT, [2]), "+OK"), (Update(KEPT, [5]), "+OK"),
-                             (Update(KEPT, [1, 2, 3, 4, 5]), "+OK"),
-                             (Update(NARROW, [1]), "-ERR")):
-            said = self.quit_on(server, update, lambda: self.fill(state))
-            self.assertTrue(said.startswith(word), f"{update.numbers}: {said}")
-            (state / "ballast").unlink()
-            self.repaired(server, update, said)
-
-    def test_G77_hole_on_a_full_disk(self):
-        """What the disk has no block for is not written over: nothing is begun."""
-        mail = self.memory("mail", 8 << 20)
-        server = self.server(mail=mail)
-        update = Update(HOLLOW, [1])
-
-        def dig():
-            subprocess.run(["fallocate", "--dig-holes", server.path()], check=True)
-            self.assertLess(os.stat(server.path()).st_blocks * 512, 100_000)
-            self.fill(mail)
-        said = self.quit_on(server, update, dig)
-        self.assertTrue(said.startswith("-ERR [SYS/TEMP] "), said)
-        self.assertEqual(strike.leftovers(server), [])
-        (mail / "ballast").unlink()
-        self.repaired(server, update, said)
-
-    def test_G77_full_disk_of_both(self):
-        """Mail and state folder on one full disk; G88 without a quota."""
-        disk = self.memory("both", 16 << 20)
-        server = self.server(mail=disk, state=disk)
-        for numbers in ([2], [5], [1, 2, 3, 4, 5], [2, 4], [4, 5]):
-            update = Update(KEPT, numbers)
-            said = self.quit_on(server, update, lambda: self.fill(disk))
-            self.assertTrue(said.startswith("+OK"), f"{numbers}: {said}")
-            (disk / "ballast").unlink()
-            self.repaired(server, update, said)
-
-    def test_G77_login_on_a_full_disk(self):
-        """Login, RETR, deletion and the next login, all while it is full."""
-        disk = self.memory("both", 16 << 20)
-        server = self.server(mail=disk, state=disk)
-        server.put(KEPT)
-        server.logged_in().quit()
-        self.fill(disk)
-        with server.logged_in() as client:
-            self.assert_served(client, oracle.parse(KEPT))
-            client.ok("DELE 5")
-            client.quit()
-        self.assertEqual(server.read(), oracle.without(KEPT, {5}))
-        with server.logged_in() as client:
-            for number in client.list():
-                client.ok(f"DELE {number}")
-            client.quit()
-        self.assertEqual(server.read(), b"")
-
-    def test_G78_image_on_a_full_disk(self):
-        """Writes go well, only syncs find that there is no room."""
-        for kind in ("ext4", "xfs"):
-            with self.subTest(kind):
-                self.check_image(kind)
-
-    def check_image(self, kind):
-        below = self.memory(f"below-{kind}", 400 << 20)
-        disk = image.Image(kind, self.folder / kind, file=below / "image")
-        self.addCleanup(disk.umount)
-        server = self.server(mail=disk.folder, state=disk.folder)
-        update = Update(NARROW, [1])
-        server.put(update.mail)
-        os.sync()
-        client = update.begin(server, fresh=False)
-        self.fill(below)
-        said = strike.quit_reply(client)
-        self.assertTrue(said.startswith("-ERR [SYS/TEMP] "), said)
-        server.kill_all()
-        (below / "ballast").unlink()
-        disk.remount()
-        server.start()
-        strike.wait_settled(server)
-        update.outcome(self, server.read(), said)
-        self.repaired(server, update, said)
-        server.stop()
-        server.start()
-
-    def test_G88_quota(self):
-        """The user's quota is used up: delete-all and delete-last work, and so
-        does the rest, for the journal is root's."""
-        disk = image.Image("ext4", self.folder / "quota", make=["-O", "quota"],
-                           options=",usrquota")
-        self.addCleanup(disk.umount)
-        server = self.server(mail=disk.folder, state=disk.folder)
-        for numbers in ([1, 2, 3, 4, 5], [5], [1], [2, 3]):
-            update = Update(KEPT, numbers)
-            server.put(update.mail)
-            used = (len(update.mail) + 4095) // 4096 * 4
-            done = subprocess.run(["setquota", "-u", str(server.uid), "0", str(used), "0", "0",
-                                   disk.folder], capture_output=True, text=True)
-            if done.returncode != 0:
-                self.skipTest(f"no quota here: {done.stderr.strip()}")
-            client = update.begin(server, fresh=False)
-            with self.assertRaises(OSError) as full:
-                self.write_as(server, b"x" * 65536)
-            self.assertEqual(full.exception.errno, errno.EDQUOT)
-            said = strike.quit_reply(client)
-            self.assertTrue(said.startswith("+OK"), f"{numbers}: {said}")
-            self.assertEqual(self.repaired(server, update, said), "new")
-            subprocess.run(["setquota", "-u", str(server.uid), "0", "0", "0", "0", disk.folder],
-                           check=True)
-
-    @staticmethod
-    def write_as(server, data):
-        """What the user cannot do any more."""
-        path = server.mail / "more"
-        path.touch()
-        os.chown(path, server.uid, server.gid)
-        fd = os.open(path, os.O_WRONLY)
-        try:
-            os.seteuid(server.uid)
-            os.write(fd, data)
-            os.fsync(fd)
-        finally:
-            os.seteuid(0)
-            os.close(fd)
-            path.unlink()
-
-    def test_G90_read_only_file_system(self):
-        disk = self.memory("mail", 4 << 20)
-        server = self.server(mail=disk)
-        server.put(KEPT)
-        image.run("mount", "-o", "remount,ro", disk)
-        with server.logged_in() as client:
-            self.assert_served(client, oracle.parse(KEPT))
-            client.err("DELE 1", "[SYS/PERM]")
-            client.quit()
-        self.assertEqual(server.read(), KEPT)
-
-    def test_G90a_journal_leaves_room(self):
-        """A journal that would fit, but leave less than 5%, is not written."""
-        state = self.memory("state", 40 << 20)
-        server = self.server(state=state)
-        update = Update(NARROW, [1])
-        (state / "ballast").write_bytes(b"\0" * (37 << 20))
-        client = update.begin(server)
-        blow = Strike(server.session(), strike.WATCH, calls=["pwrite64"])
-        said = strike.quit_reply(client)
-        self.assertTrue(said.startswith("-ERR [SYS/TEMP] "), said)
-        self.assertLess(blow.finish().written, 16384)
-        self.assertEqual(server.read(), update.old)
-        (state / "ballast").unlink()
-        self.repaired(server, update, said)
-
-
-@needs_root
 class Journals(DiskCase):
     """87: a journal that is not the one of this maildrop, in this state."""
 
@@ -585,14 +344,7 @@ class Journals(DiskCase):
         self.assertEqual((self.box.read(), target.read_bytes()), (SMALL, self.octets))
 
 
-def set_limits():
-    for tests in (Faults, Limits, FullDisk, Journals):
-        for name in dir(tests):
-            if name.startswith("test_"):
-                getattr(tests, name).seconds = 300
-
-
-set_limits()
+set_limit(300, Faults, Limits, Journals)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,29 @@ test_what_is_there_stays_as_it_is(void **state)
 	close(fd);
 }
 
+/* The same of what is to be written over. */
+static void
+test_claim(void **state)
+{
+	int hollow = make_file(true), whole = make_file(false);
+	struct disk_stat before = stat_of(hollow), after;
+
+	(void)state;
+	assert_int_equal(disk_claim(hollow, 0, 3 * BLOCK), 0);
+	after = stat_of(hollow);
+	if (after.room < before.room + (uint64_t)BLOCK)
+		assert_int_equal(fallocate(hollow, 0, 0, BLOCK), -1);
+	assert_int_equal(after.size, 3 * BLOCK);
+	before = stat_of(whole);
+	usleep(TICK_US);
+	assert_int_equal(disk_claim(whole, 0, 3 * BLOCK), 0);
+	after = stat_of(whole);
+	assert_int_equal(after.ctime_sec, before.ctime_sec);
+	assert_int_equal(after.ctime_nsec, before.ctime_nsec);
+	close(hollow);
+	close(whole);
+}
+
 int
 main(void)
 {
@@ -113,6 +136,7 @@ main(void)
 	    cmocka_unit_test(test_hole_is_filled),
 	    cmocka_unit_test(test_file_grows),
 	    cmocka_unit_test(test_what_is_there_stays_as_it_is),
+	    cmocka_unit_test(test_claim),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,12 @@ disk_allocate(int fd, off_t at, off_t len)
 }
 
 int
+disk_claim(int fd, off_t at, off_t len)
+{
+	return disk_allocate(fd, at, len);
+}
+
+int
 disk_reserve(int fd, off_t at, off_t len)
 {
 	return fails() ? -1 : fallocate(fd, FALLOC_FL_KEEP_SIZE, at, len);
