@@ -32,6 +32,15 @@ void log_open(enum log_target target, enum log_level level);
 /* The descriptor that lines go to, so that it survives a closefrom; or -1. */
 int log_descriptor(void);
 
+/*
+ * How many lines this process has lost and not told of. They are the caller's
+ * to tell, and forgotten here.
+ */
+unsigned long log_take_lost(void);
+
+/* Tells of those that another process took, and of our own; if need be later. */
+void log_tell_lost(unsigned long lost);
+
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

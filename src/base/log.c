@@ -130,19 +130,44 @@ send_line(enum log_level level, const char *text)
 	                                     : to_stderr(level, text);
 }
 
+static void
+tell_lost(void)
+{
+	char text[64];
+
+	if (state.lost == 0)
+		return;
+	snprintf(text, sizeof(text), "%lu log lines lost", state.lost);
+	if (send_line(LOG_WARNING_LEVEL, text))
+		state.lost = 0;
+}
+
 /* What was lost is told first, once a line passes again. */
 static void
 put(enum log_level level, const char *text)
 {
-	char lost[64];
-
-	if (state.lost > 0) {
-		snprintf(lost, sizeof(lost), "%lu log lines lost", state.lost);
-		if (send_line(LOG_WARNING_LEVEL, lost))
-			state.lost = 0;
-	}
+	tell_lost();
 	if (!send_line(level, text))
 		state.lost++;
+}
+
+unsigned long
+log_take_lost(void)
+{
+	const unsigned long lost = state.lost;
+
+	/* not written where it is 0: a fork shares the page */
+	if (lost > 0)
+		state.lost = 0;
+	return lost;
+}
+
+void
+log_tell_lost(unsigned long lost)
+{
+	if (lost > 0)
+		state.lost += lost;
+	tell_lost();
 }
 
 static void __attribute__((format(printf, 2, 0)))

@@ -11,10 +11,16 @@
 #include <openssl/rand.h>
 #include <unistd.h>
 
+#include "log.h"
+
 pid_t
 fork_alone(void)
 {
-	return _Fork();
+	const pid_t pid = _Fork();
+
+	if (pid == 0)
+		(void)log_take_lost(); /* the parent tells of them */
+	return pid;
 }
 
 int

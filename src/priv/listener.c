@@ -10,6 +10,7 @@
 #include <libutil.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -239,6 +240,7 @@ tick(struct listener *listener)
 	                 listener->serving.config->maildrop.lock_wait_ms;
 
 	listener->next_tick = now + TICK_MS;
+	log_tell_lost(atomic_exchange(&listener->table->lost, 0));
 	for (size_t i = 0; i < listener->table->count; i++) {
 		struct row *row = &listener->table->rows[i];
 		bool hangs = row->phase == ROW_LOGIN &&

@@ -343,6 +343,9 @@ monitor_run(const struct monitor_setup *setup)
 	if (monitor_pending(monitor))
 		(void)recover(monitor);
 	monitor_let_go(monitor);
+	/* no line of ours follows that could tell of them */
+	if (setup->table != NULL)
+		setup->table->lost += log_take_lost();
 	free(monitor->handshake);
 	munmap(monitor, sizeof(*monitor));
 	return 0;

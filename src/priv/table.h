@@ -33,6 +33,7 @@ struct table {
 	size_t count;
 	_Atomic uint64_t
 	    complained; /* clock_now() of the last missing folder in the log */
+	_Atomic unsigned long lost; /* log lines of monitors that ended */
 	struct row rows[];
 };
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pathlib
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -202,7 +203,8 @@ class Processes(ProcessCase):
         self.assert_service(server)
 
     def test_99_log_that_nobody_reads(self):
-        """Standard error is a pipe that is full."""
+        """Standard error is a pipe that is full. Once it is read, the listener tells how
+        much was lost, also of sessions that ended meanwhile."""
         server = self.daemon(MAIL, check=False)
         server.stop()
         ends = os.pipe()
@@ -220,6 +222,12 @@ class Processes(ProcessCase):
             with server.logged_in() as client:
                 self.assertEqual(client.stat()[0], 3)
                 client.quit()
+        server.wait_idle()
+        said = b""
+        while not said.endswith(b"\n") and select.select([ends[0]], [], [], 10)[0]:
+            said = said[-4096:] + os.read(ends[0], 65536)
+        # that it is ready, and two lines of each session
+        self.assertEqual(said.lstrip(b"x"), b"poplard: warning: 7 log lines lost\n")
         for end in ends:
             os.close(end)
 
