@@ -1,20 +1,41 @@
 /*
  * The limits on connections. Runs as root, in the listener, before anything
- * is spent on a connection.
+ * is spent on a connection; of a proxy's client a monitor logs the refusal.
  */
 #include "limits.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
 
+#define LINE_EVERY_MS 1000
+
+/*
+ * To be refused costs a client next to nothing: a line for each would fill the log,
+ * or make syslog drop what others write. Those without one are counted.
+ */
 void
-limits_refuse(const struct peer *peer, const char *text)
+limits_log(struct table *table, const char *address, const char *text)
 {
-	log_info("ip=%s refused: %s", peer->address, text);
+	const uint64_t now = clock_now();
+	uint64_t told = table->refusal_told;
+
+	if ((told != 0 && now - told < LINE_EVERY_MS) ||
+	    !atomic_compare_exchange_strong(&table->refusal_told, &told, now))
+		table->refusals_untold++;
+	else
+		log_info("ip=%s refused: %s untold=%u", address, text,
+		    atomic_exchange(&table->refusals_untold, 0));
+}
+
+void
+limits_refuse(struct table *table, const struct peer *peer, const char *text)
+{
+	limits_log(table, peer->address, text);
 	peer_refuse(peer->fd, peer->tls, text);
 	close(peer->fd);
 }
@@ -41,7 +62,7 @@ limits_admit(const struct config *config, struct table *table,
 		    "too many connections from your address "
 		    "(session.max_per_address = %llu)",
 		    (unsigned long long)config->session.max_per_address);
-		limits_refuse(peer, text);
+		limits_refuse(table, peer, text);
 		return false;
 	}
 	if (table_used(table) < config->session.max)
@@ -53,6 +74,6 @@ limits_admit(const struct config *config, struct table *table,
 	}
 	snprintf(text, sizeof(text), "too many connections (session.max = %llu)",
 	    (unsigned long long)config->session.max);
-	limits_refuse(peer, text);
+	limits_refuse(table, peer, text);
 	return false;
 }

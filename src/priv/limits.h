@@ -20,9 +20,12 @@ bool limits_admit(const struct config *config, struct table *table,
     const struct peer *peer);
 
 /*
- * Sends one -ERR line without waiting (none under TLS), logs it, closes the
- * connection.
+ * Sends one -ERR line without waiting (none under TLS), logs it as below, closes
+ * the connection.
  */
-void limits_refuse(const struct peer *peer, const char *text);
+void limits_refuse(struct table *table, const struct peer *peer, const char *text);
+
+/* Logs that a connection was refused, at most once a second for all together. */
+void limits_log(struct table *table, const char *address, const char *text);
 
 #endif

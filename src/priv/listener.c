@@ -134,7 +134,8 @@ serve(struct listener *listener, const struct peer *peer)
 		return;
 	row = table_take(listener->table);
 	if (row == NULL) {
-		limits_refuse(peer, "too many connections that have not ended yet");
+		limits_refuse(listener->table, peer,
+		    "too many connections that have not ended yet");
 		return;
 	}
 	watch_users(listener);
@@ -147,7 +148,8 @@ serve(struct listener *listener, const struct peer *peer)
 		become_monitor(listener, peer, row);
 	if (pid == -1) {
 		log_error("cannot fork: %s", strerror(errno));
-		limits_refuse(peer, "no process left on the server");
+		limits_refuse(listener->table, peer,
+		    "no process left on the server");
 		return;
 	}
 	row->pid = pid;

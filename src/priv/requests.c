@@ -5,7 +5,10 @@
  */
 #include "requests.h"
 
+#include <stdio.h>
+
 #include "attempt.h"
+#include "limits.h"
 #include "log.h"
 #include "login.h"
 #include "network.h"
@@ -41,6 +44,18 @@ admit_source(struct monitor *monitor, const unsigned char *ip)
 	       setup->config->session.max_per_address;
 }
 
+/* The client is told by its session. */
+static void
+log_refusal(const struct monitor *monitor)
+{
+	const struct monitor_setup *setup = monitor->setup;
+	char text[64];
+
+	snprintf(text, sizeof(text), "session.max_per_address = %llu",
+	    (unsigned long long)setup->config->session.max_per_address);
+	limits_log(setup->table, monitor->address, text);
+}
+
 /* A claim, taken before anything else, from a proxy that the configuration trusts. */
 static void
 answer_proxy(struct monitor *monitor, union ipc_message *message)
@@ -53,10 +68,7 @@ answer_proxy(struct monitor *monitor, union ipc_message *message)
 		    sizeof(monitor->address));
 		admitted = admit_source(monitor, proxy->address);
 		if (!admitted)
-			log_info("ip=%s refused: session.max_per_address = %llu",
-			    monitor->address,
-			    (unsigned long long)
-			        monitor->setup->config->session.max_per_address);
+			log_refusal(monitor);
 	}
 	send_plain(monitor, IPC_PROXY_REPLY, !admitted, NULL, 0);
 }

@@ -33,7 +33,9 @@ struct table {
 	size_t count;
 	_Atomic uint64_t
 	    complained; /* clock_now() of the last missing folder in the log */
-	_Atomic unsigned long lost; /* log lines of monitors that ended */
+	_Atomic unsigned long lost;       /* log lines of monitors that ended */
+	_Atomic uint64_t refusal_told;    /* the same of a refused connection */
+	_Atomic uint32_t refusals_untold; /* how many have no line since */
 	struct row rows[];
 };
 

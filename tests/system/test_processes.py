@@ -5,6 +5,7 @@ import base64
 import fcntl
 import os
 import pathlib
+import re
 import resource
 import select
 import signal
@@ -348,6 +349,18 @@ class Limits(ProcessCase):
             first.ok("NOOP")
             second.ok("NOOP")
         self.assert_service(server)
+
+    def test_102_refusals_do_not_fill_the_log(self):
+        server = self.daemon(MAIL, options={"session.max": 1})
+        began = time.monotonic()
+        with server.logged_in():
+            for pause in [0] * 200 + [1.1]:
+                time.sleep(pause)
+                with Client(server.port, greet=False) as other:
+                    self.assertRegex(other.raw_line(), b"^-ERR ")
+        untold = re.findall(r"refused: .*session\.max = 1.* untold=(\d+)$", server.log(), re.M)
+        self.assertLess(len(untold), time.monotonic() - began + 2)
+        self.assertEqual(len(untold) + sum(map(int, untold)), 201)
 
     def test_104_oldest_unauthenticated_makes_room(self):
         server = self.daemon(MAIL, options={"session.max": 5})
