@@ -55,7 +55,7 @@ struct listener {
 	bool apop, scram; /* as of the users file last seen */
 	struct stat users_seen;
 	uint64_t pause_until; /* no descriptor to accept with until then */
-	uint64_t quiet_until; /* that was said already */
+	uint64_t quiet_until; /* what is lacking was said already */
 	uint64_t next_tick;
 };
 
@@ -124,6 +124,18 @@ become_monitor(struct listener *listener, const struct peer *peer, struct row *r
 	_exit(monitor_run(&setup));
 }
 
+/* What the system lacks it may lack for long: it is said once in a while. */
+static bool
+may_complain(struct listener *listener)
+{
+	const uint64_t now = clock_now();
+
+	if (now < listener->quiet_until)
+		return false;
+	listener->quiet_until = now + COMPLAINT_EVERY_MS;
+	return true;
+}
+
 static void
 serve(struct listener *listener, const struct peer *peer)
 {
@@ -147,7 +159,8 @@ serve(struct listener *listener, const struct peer *peer)
 	if (pid == 0)
 		become_monitor(listener, peer, row);
 	if (pid == -1) {
-		log_error("cannot fork: %s", strerror(errno));
+		if (may_complain(listener))
+			log_error("cannot fork: %s", strerror(errno));
 		limits_refuse(listener->table, peer,
 		    "no process left on the server");
 		return;
@@ -156,17 +169,13 @@ serve(struct listener *listener, const struct peer *peer)
 	close(peer->fd);
 }
 
-/* Nothing to accept with; what is missing may stay so for long. */
+/* Nothing to accept with. */
 static void
 pause_accepting(struct listener *listener)
 {
-	const uint64_t now = clock_now();
-
-	listener->pause_until = now + ACCEPT_PAUSE_MS;
-	if (now < listener->quiet_until)
-		return;
-	listener->quiet_until = now + COMPLAINT_EVERY_MS;
-	log_warning("cannot accept: %s", strerror(errno));
+	listener->pause_until = clock_now() + ACCEPT_PAUSE_MS;
+	if (may_complain(listener))
+		log_warning("cannot accept: %s", strerror(errno));
 }
 
 static void

@@ -307,8 +307,10 @@ class Shortages(ProcessCase):
         server = self.daemon(MAIL)
         # as a user of its own: nobody else's processes count
         self.limit(server, "nproc", 1)
-        self.refused(server)
+        for _ in range(20):
+            self.refused(server)
         server.wait_log("cannot fork")
+        self.assertEqual(server.log().count("cannot fork"), 1)
         self.limit(server, "nproc", 2)
         self.refused(server)
         server.wait_log("cannot start a session")
