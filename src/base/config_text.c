@@ -29,7 +29,10 @@ config_host_letters(const char *host)
 	           "0123456789-._")] == '\0';
 }
 
-/* "v6" or "v6%scope", as getaddrinfo(3) takes them. */
+/*
+ * "v6" or "v6%scope", as getaddrinfo(3) takes them. What is IPv4 in another
+ * form, and what is of a link that is not named, cannot be bound.
+ */
 static bool
 is_ipv6(const char *host)
 {
@@ -37,10 +40,13 @@ is_ipv6(const char *host)
 	size_t len = strcspn(host, "%");
 	struct in6_addr binary;
 
-	return copy_part(address, sizeof(address), host, len) &&
-	       inet_pton(AF_INET6, address, &binary) == 1 &&
-	       (host[len] == '\0' ||
-	           (host[len + 1] != '\0' && config_host_letters(host + len + 1)));
+	if (!copy_part(address, sizeof(address), host, len) ||
+	    inet_pton(AF_INET6, address, &binary) != 1 ||
+	    IN6_IS_ADDR_V4MAPPED(&binary))
+		return false;
+	if (host[len] == '\0')
+		return !IN6_IS_ADDR_LINKLOCAL(&binary);
+	return host[len + 1] != '\0' && config_host_letters(host + len + 1);
 }
 
 /* Whether a host may stand there; takes the brackets off. */
