@@ -225,14 +225,13 @@ unpack(const struct header *header, struct index_facts *facts)
 }
 
 /*
- * The last messages begin where a part does. Behind kinds that are gone, or messages
- * that were announced to go, nothing can just be added.
+ * The last messages begin where a part does. Behind kinds that are gone nothing can
+ * just be added.
  */
 static uint32_t
 first_of_last(const struct header *header)
 {
-	if (header->gone_count > 0 || (header->flags & ANNOUNCED) != 0 ||
-	    header->count < INDEX_LAST)
+	if (header->gone_count > 0 || header->count < INDEX_LAST)
 		return 0;
 	return (header->count - INDEX_LAST) / PART * PART;
 }
@@ -341,7 +340,8 @@ index_wait(const struct disk_stat *stat, int64_t taken)
 enum index_match
 index_compare(const struct index_facts *facts, const struct disk_stat *now)
 {
-	if (!facts->trusted)
+	/* of an UPDATE that was begun it is not known what came of it */
+	if (!facts->trusted || facts->announced)
 		return INDEX_NOTHING;
 	if (index_same_state(&facts->stat, now))
 		return facts->sealed || index_unsettled(now, facts->taken) == 0

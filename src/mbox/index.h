@@ -22,7 +22,7 @@ struct index_facts {
 	uint32_t unnumbered;   /* messages that were not compared with the others
 	                          to number copies: so many, the last ones */
 	bool trusted;          /* false: good for unique-ids only */
-	bool announced;        /* messages are marked MESSAGE_GOING */
+	bool announced;        /* the same: messages are marked MESSAGE_GOING */
 	bool sealed;           /* no later change can bear the times of stat:
 	                          settled, whenever it was taken */
 };

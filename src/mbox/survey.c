@@ -79,15 +79,6 @@ first_again(const struct table *table)
 	return first;
 }
 
-/* Nothing was removed: the UPDATE that was announced came to nothing. */
-static void
-call_off(struct maildrop *md)
-{
-	for (uint32_t i = 0; i < md->table.count; i++)
-		md->table.messages[i].flags &= ~MESSAGE_GOING;
-	md->facts.announced = false;
-}
-
 enum md_error
 survey_number(struct maildrop *md)
 {
@@ -120,10 +111,6 @@ note_tail(struct maildrop *md, uint32_t known, uint32_t from)
 		return MD_CHANGED;
 	if (all && numbered < from)
 		from = numbered;
-	if (md->facts.announced) {
-		call_off(md);
-		from = 0;
-	}
 	md->stats.scan = MD_SCAN_TAIL;
 	md->stats.fresh = md->table.count - known;
 	md->facts.unnumbered += md->stats.fresh;
@@ -171,7 +158,6 @@ load_all(struct maildrop *md)
 
 	table_clear(&md->table);
 	error = index_load(md->fds.index, &md->table, &facts);
-	md->facts.announced = facts.announced;
 	md->facts.unnumbered = facts.unnumbered;
 	return error;
 }

@@ -181,7 +181,7 @@ test_called_off(void **state)
 	assert_int_not_equal(maildrop_update(box.md, &removed), MD_OK);
 	box_close(&box);
 	deliver(&box, 100000);
-	pass(&box, MD_SCAN_TAIL);
+	pass(&box, MD_SCAN_FULL);
 	assert_int_equal(truncate(box.mbox, 0), 0);
 	deliver(&box, 5);
 	deliver(&box, 5);

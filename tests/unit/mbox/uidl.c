@@ -7,6 +7,7 @@
 
 #define A F1 "Subject: a\n\nsame\n\n"
 #define A_READ F1 "Subject: a\nStatus: RO\nX-UID: 7\n\nsame\n\n"
+#define LIKE_A F1 "Subject: A\n\ntext\n\n"
 #define B F1 "Subject: b\n\nother\n\n"
 #define C F1 "Subject: c\n\nthird\n\n"
 
@@ -236,6 +237,31 @@ test_death_behind_the_cut(void **state)
 	}
 }
 
+/*
+ * It dies behind the cut, of a message among many copies of another, and more of
+ * those come: the last ones that are known stand where they stood.
+ */
+static void
+test_death_among_copies(void **state)
+{
+	struct uid uids[10];
+	struct box box;
+
+	(void)state;
+	box_make(&box);
+	box_fill(&box, LIKE_A A A A A A A A A A);
+	box_open(&box);
+	for (uint32_t i = 0; i < 10; i++)
+		uids[i] = box_uid(&box, i + 1);
+	die_deleting(&box);
+	box_fill(&box, A A A A A A A A A);
+	box_append(&box, A A);
+	box_open(&box);
+	for (uint32_t i = 1; i < 10; i++)
+		assert_uid(&box, i, &uids[i]);
+	box_remove(&box);
+}
+
 /* It dies before the cut, and mail comes: nothing is about to go any more. */
 static void
 test_death_before_the_cut(void **state)
@@ -250,7 +276,7 @@ test_death_before_the_cut(void **state)
 	die_deleting(&box);
 	box_append(&box, B);
 	box_open(&box);
-	assert_int_equal(box_scan(&box), MD_SCAN_TAIL);
+	assert_int_equal(box_scan(&box), MD_SCAN_FULL);
 	read_uids(&box, uids);
 	box_close(&box);
 	box_fill(&box, A A B);
@@ -322,6 +348,7 @@ main(void)
 	    cmocka_unit_test(test_reader_deletes),
 	    cmocka_unit_test(test_late_line_end),
 	    cmocka_unit_test(test_death_behind_the_cut),
+	    cmocka_unit_test(test_death_among_copies),
 	    cmocka_unit_test(test_death_before_the_cut),
 	    cmocka_unit_test(test_random),
 	};
