@@ -360,11 +360,13 @@ update_recover(struct md_fds *fds, const struct md_host *host,
 		return MD_IO;
 	if (journal.size == 0)
 		return MD_OK;
-	if (fds->mbox != -1 && !fds->writable)
-		return MD_PENDING;
-	error = cut_recover(fds->mbox, fds->journal, recoveryp);
+	/* what cannot be written is as good as absent: only what is over is emptied */
+	error = cut_recover(fds->writable ? fds->mbox : -1, fds->journal,
+	    recoveryp);
 	if (error != MD_OK || *recoveryp != MD_RECOVERY_CONFLICT)
 		return error;
+	if (!fds->writable)
+		return MD_PENDING;
 	fds->journal = host->set_aside(host->ctx);
 	return fds->journal != -1 ? MD_OK : MD_PENDING;
 }

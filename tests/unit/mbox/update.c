@@ -315,6 +315,39 @@ test_untidy(void **state)
 	}
 }
 
+/* A session died behind UPDATE; then its maildrop cannot be written any more. */
+static void
+test_over(void **state)
+{
+	static char body[2 << 20], head[MD_JOURNAL_BODY];
+	struct box box;
+	int fd;
+
+	(void)state;
+	box_make(&box);
+	box_fill(&box, parts[0]);
+	box_append(&box, parts[3]);
+	memset(body, 'x', sizeof(body) - 1);
+	box_append(&box, body);
+	box_open(&box);
+	assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
+	assert_int_equal(maildrop_update(box.md, &(uint32_t){0}), MD_OK);
+	fd = open(box.journal, O_RDONLY);
+	assert_int_equal(read(fd, head, sizeof(head)), sizeof(head));
+	close(fd);
+	box_close(&box);
+	for (int zeros = 0; zeros < 2; zeros++) {
+		box_write(&box, box.journal, O_TRUNC, head, sizeof(head));
+		assert_int_equal(box_try(&box, O_RDONLY), MD_OK);
+		assert_int_equal(journal_of_free(&box), 0);
+		assert_int_equal(box.set_asides, 0);
+		assert_int_equal(maildrop_count(box.md), 1);
+		box_close(&box);
+		memset(head, 0, sizeof(head));
+	}
+	box_remove(&box);
+}
+
 int
 main(void)
 {
@@ -328,6 +361,7 @@ main(void)
 	    cmocka_unit_test(test_sealed_for_good),
 	    cmocka_unit_test(test_not_sealed),
 	    cmocka_unit_test(test_untidy),
+	    cmocka_unit_test(test_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
