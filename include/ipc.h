@@ -153,7 +153,7 @@ struct ipc_end {
 	uint32_t retr, top, dele, dele_pending, left;
 	uint32_t error; /* enum md_error: of UPDATE, or of what could not be read */
 	uint64_t retr_octets, top_octets, octets_left;
-	uint32_t update_us, in_transaction;
+	uint32_t update_us;
 };
 
 /* Any message, for the receiver's buffer. */

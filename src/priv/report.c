@@ -159,7 +159,7 @@ report_end(const struct monitor *monitor, const struct ipc_end *end)
 	const char *reason =
 	    reasons[end->reason < IPC_END_REASONS ? end->reason : 0];
 
-	if (!end->in_transaction) {
+	if (monitor->phase != PHASE_OPEN) {
 		report_visit(monitor, reason);
 		return;
 	}

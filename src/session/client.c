@@ -35,7 +35,6 @@ client_enter(struct client *client, enum state state)
 void
 client_tally_left(struct client *client)
 {
-	client->tally.in_transaction = 1;
 	client->tally.left = maildrop_live(client->maildrop);
 	client->tally.octets_left = maildrop_octets(client->maildrop);
 }

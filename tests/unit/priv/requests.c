@@ -267,6 +267,48 @@ test_set_aside(void **statep)
 	}
 }
 
+/* What the log says of an end that tells of deletions. */
+static void
+hear_end(struct scene *scene, char *told, size_t size)
+{
+	union ipc_message message = {
+	    .end = {.type = IPC_END,
+	            .reason = IPC_END_QUIT,
+	            .error = MD_IO,
+	            .dele = 7}
+        };
+	int log[2], saved = dup(STDERR_FILENO);
+	ssize_t got;
+
+	assert_int_equal(pipe2(log, O_NONBLOCK), 0);
+	assert_int_equal(dup2(log[1], STDERR_FILENO), STDERR_FILENO);
+	log_open(LOG_TO_STDERR, LOG_INFO_LEVEL);
+	assert_true(
+	    request_answer(scene->monitor, &message, sizeof(message.end), 0));
+	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+	got = read(log[0], told, size - 1);
+	told[got > 0 ? got : 0] = '\0';
+	close(saved);
+	close(log[0]);
+	close(log[1]);
+}
+
+/* A session without a login leaves no line as of one with it. */
+static void
+test_end_without_login(void **statep)
+{
+	struct scene *scene = *statep;
+	char told[1024];
+
+	strcpy(scene->monitor->user, "alice");
+	hear_end(scene, told, sizeof(told));
+	assert_string_equal(told, "");
+	hold(scene, PHASE_OPEN);
+	hear_end(scene, told, sizeof(told));
+	assert_non_null(strstr(told, "user=alice ip=192.0.2.1 end=quit"));
+	assert_non_null(strstr(told, "dele=7"));
+}
+
 #define TEST(name)                                                                 \
 	cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
 
@@ -281,6 +323,7 @@ main(void)
 	    TEST(test_secret_is_wiped),
 	    TEST(test_recovered_once),
 	    TEST(test_set_aside),
+	    TEST(test_end_without_login),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
