@@ -68,6 +68,9 @@ maildrop_delete(struct maildrop *md, uint32_t number)
 void
 maildrop_undelete_all(struct maildrop *md)
 {
+	/* mostly none is marked, and the table may be large */
+	if (md->live == md->table.count)
+		return;
 	for (uint32_t i = md->table.first; i < md->table.count; i++)
 		table_at(&md->table, i)->flags &= ~MESSAGE_DELETED;
 	md->live = md->table.count;

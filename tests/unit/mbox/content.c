@@ -4,6 +4,7 @@
 #include "box.h"
 
 #include <sys/resource.h>
+#include <time.h>
 
 #define INTERNAL                                                                   \
 	"From MAILER-DAEMON Tue Nov 17 21:28:37 2009\n"                            \
@@ -232,6 +233,16 @@ test_huge(void **state)
 	check_hole((1ULL << 32) + 5, false);
 }
 
+static clock_t
+undelete(struct box *box, unsigned times)
+{
+	const clock_t began = clock();
+
+	for (unsigned i = 0; i < times; i++)
+		maildrop_undelete_all(box->md);
+	return clock() - began;
+}
+
 /* 55: 10^6 header lines, 10^6 messages */
 static void
 test_many(void **state)
@@ -240,6 +251,7 @@ test_many(void **state)
 	const size_t million = 1000000;
 	char *file = malloc(million * sizeof(message) + 100);
 	struct box box;
+	clock_t once;
 	size_t len = sizeof(F1) - 1;
 
 	(void)state;
@@ -267,6 +279,10 @@ test_many(void **state)
 	box_open(&box);
 	assert_int_equal(box_scan(&box), MD_SCAN_NONE);
 	assert_int_equal(maildrop_octets(box.md), 2 * million);
+	/* where none is marked, none is looked at */
+	assert_int_equal(maildrop_delete(box.md, 1), MD_OK);
+	once = undelete(&box, 1);
+	assert_true(undelete(&box, 100) < once);
 	box_remove(&box);
 }
 
