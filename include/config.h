@@ -130,7 +130,8 @@ int config_next_address(const char **listp, char host[CONFIG_HOST_MAX],
  * Expands maildrop.path: %u name, %n local part, %d domain (after '@'; empty
  * without one), %h home, %% a '%'. Returns false if it does not fit, uses
  * anything else, or a part could lead elsewhere: a part of the name that holds
- * '/' or begins with '.', an empty name or local part, a home without '/'.
+ * '/', begins with '.' or ends in ".lock", an empty name or local part, a home
+ * without '/'.
  */
 bool config_expand_path(const char *template, const char *name, const char *home,
     char *dst, size_t size);

@@ -91,6 +91,9 @@ config_next_address(const char **listp, char host[CONFIG_HOST_MAX],
 	return -1;
 }
 
+#define LOCK ".lock"
+#define LOCK_LEN (sizeof(LOCK) - 1)
+
 /* What a letter behind '%' stands for; with '%' itself, plain text. */
 struct part {
 	char letter;
@@ -101,7 +104,8 @@ struct part {
 
 /*
  * A name like "x@.." is harmless as a file's name and not as a folder's, so
- * no part of a name may begin with '.', nor hold a '/'.
+ * no part of a name may begin with '.', nor hold a '/'. Nor may the maildrop of
+ * "x.lock@y" be the dotlock of x@y's.
  */
 static bool
 part_is_safe(const struct part *part)
@@ -110,7 +114,9 @@ part_is_safe(const struct part *part)
 		return part->letter == 'd';
 	if (!part->from_name)
 		return part->letter == '%' || part->text[0] == '/';
-	return part->text[0] != '.' && memchr(part->text, '/', part->len) == NULL;
+	return part->text[0] != '.' && memchr(part->text, '/', part->len) == NULL &&
+	       (part->len < LOCK_LEN ||
+	           memcmp(part->text + part->len - LOCK_LEN, LOCK, LOCK_LEN) != 0);
 }
 
 static const struct part *
