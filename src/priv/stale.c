@@ -57,7 +57,7 @@ dotlock_as_mail(struct opening *o)
 
 /*
  * What a dotlock says of its maker, terminated; empty if it cannot be read.
- * 0, or -1 with errno.
+ * 0, or -1 with errno, ESTALE where another stands there now.
  */
 static int
 read_content(const struct opening *o, const struct names *names,
@@ -69,6 +69,7 @@ read_content(const struct opening *o, const struct names *names,
 	ssize_t n = -1;
 
 	if (fd != -1) {
+		errno = ESTALE;
 		if (fstat(fd, &st) == 0 && dotlock_same(&st, seen))
 			n = read(fd, text, CONTENT_MAX - 1);
 		close(fd);
@@ -178,8 +179,9 @@ dotlock_break_stale(struct opening *o, const struct names *names,
 }
 
 /*
- * An inode is soon used again: the content must be ours too, or, where a full
- * disk left none, the time. Ours can be read, unless the disk fails.
+ * An inode is soon used again: the content must be ours too, or the time, where a
+ * full disk left no content, or a power cut its length in NULs. Ours can be read,
+ * unless the disk fails.
  */
 enum dotlock_owner
 dotlock_owner(const struct opening *o, const struct names *names,
@@ -191,13 +193,11 @@ dotlock_owner(const struct opening *o, const struct names *names,
 	if (!S_ISREG(seen->st_mode) || seen->st_ino != note->inode ||
 	    strcmp(note->name, names->lock) != 0)
 		return DOTLOCK_ANOTHERS;
-	if (seen->st_size == 0) {
-		same = seen->st_mtim.tv_sec == note->mtime.tv_sec &&
-		       seen->st_mtim.tv_nsec == note->mtime.tv_nsec;
-		return same ? DOTLOCK_OURS : DOTLOCK_ANOTHERS;
-	}
+	if (read_content(o, names, seen, text) == -1)
+		return errno == EIO ? DOTLOCK_UNKNOWN : DOTLOCK_ANOTHERS;
 	snprintf(ours, sizeof(ours), "%d %s\n", (int)note->pid, names->host);
-	if (read_content(o, names, seen, text) == -1 && errno == EIO)
-		return DOTLOCK_UNKNOWN;
-	return strcmp(text, ours) == 0 ? DOTLOCK_OURS : DOTLOCK_ANOTHERS;
+	same = text[0] != '\0' ? strcmp(text, ours) == 0
+	                       : seen->st_mtim.tv_sec == note->mtime.tv_sec &&
+	                             seen->st_mtim.tv_nsec == note->mtime.tv_nsec;
+	return same ? DOTLOCK_OURS : DOTLOCK_ANOTHERS;
 }

@@ -121,6 +121,16 @@ class DaemonCase(PowerCutCase):
             self.assertEqual(update.outcome(self, self.server.read(), said), "new")
         return statistics.median(times)
 
+    def cut_recovery(self, seconds):
+        """The power fails again, before all is put right."""
+        self.server.process = self.server.spawn(["--recover"], stdin=subprocess.DEVNULL,
+                                                stdout=subprocess.DEVNULL,
+                                                stderr=subprocess.DEVNULL)
+        time.sleep(self.rng.uniform(0, seconds))
+        self.cut(self.server.members())
+        self.server.kill_all()
+        self.remount()
+
     def cut_once(self, update, seconds):
         client, disturbance = self.begin(update)
         pids = self.server.members()
@@ -131,6 +141,8 @@ class DaemonCase(PowerCutCase):
         said = strike.last_reply(client)
         disturbance.end()
         self.remount()
+        while self.rng.random() < 0.3:
+            self.cut_recovery(seconds)
         if self.rng.random() < 0.5:
             self.assertEqual(strike.recover(self.server), 0)
             update.outcome(self, self.server.read(), said)

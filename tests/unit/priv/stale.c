@@ -78,21 +78,48 @@ test_70_inode_used_again(void **statep)
 	assert_int_equal(make_it(p), MD_DOTLOCK_BUSY);
 }
 
-/* A full disk left an empty one: known by inode and time. */
+/* What it said is gone: so many NULs are there, of the time that it had or later. */
+static void
+lose_content(struct place *p, bool as_long, time_t later)
+{
+	struct stat st;
+
+	assert_int_equal(stat(lock_of(p), &st), 0);
+	assert_int_equal(truncate(lock_of(p), 0), 0);
+	if (as_long)
+		assert_int_equal(truncate(lock_of(p), st.st_size), 0);
+	st.st_mtim.tv_sec += later;
+	assert_int_equal(utimensat(AT_FDCWD, lock_of(p),
+	                     (struct timespec[]){st.st_atim, st.st_mtim}, 0),
+	    0);
+}
+
+/* A full disk left an empty one, a power cut NULs: known by inode and time. */
 static void
 test_70_our_own_empty(void **statep)
 {
 	struct place *p = *statep;
-	struct stat st;
 
-	die_with_dotlock(p);
-	assert_int_equal(stat(lock_of(p), &st), 0);
-	assert_int_equal(truncate(lock_of(p), 0), 0);
-	assert_int_equal(utimensat(AT_FDCWD, lock_of(p),
-	                     (struct timespec[]){st.st_atim, st.st_mtim}, 0),
-	    0);
-	assert_int_equal(try_open(p), OPENING_OK);
-	assert_int_equal(entries(p->mail), 1);
+	for (int as_long = 0; as_long < 2; as_long++) {
+		die_with_dotlock(p);
+		lose_content(p, as_long, 0);
+		assert_int_equal(try_open(p), OPENING_OK);
+		assert_int_equal(entries(p->mail), 1);
+	}
+}
+
+static void
+test_70_another_s_empty(void **statep)
+{
+	struct place *p = *statep;
+
+	for (int as_long = 0; as_long < 2; as_long++) {
+		die_with_dotlock(p);
+		lose_content(p, as_long, 1);
+		assert_int_equal(try_open(p), OPENING_OK);
+		assert_int_equal(entries(p->mail), 2);
+		assert_int_equal(unlink(lock_of(p)), 0);
+	}
 }
 
 static void
@@ -196,6 +223,7 @@ static const struct CMUnitTest tests[] = {
     DOT(test_70_our_own),
     DOT(test_70_inode_used_again),
     DOT(test_70_our_own_empty),
+    DOT(test_70_another_s_empty),
     DOT(test_70_damaged_note),
     DOT(test_70a_symlink),
     DOT(test_70a_swapped),
