@@ -105,7 +105,10 @@ resolve(struct opening *o)
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", o->folder);
 	len = readlink(link, o->folder_path, sizeof(o->folder_path) - 1);
-	if (len <= 0 || (size_t)len >= sizeof(o->folder_path) - 1 ||
+	if (len == -1)
+		return opening_fault(o, OPENING_UNAVAILABLE,
+		    "its folder cannot be resolved: %s: %s", link, strerror(errno));
+	if (len == 0 || (size_t)len >= sizeof(o->folder_path) - 1 ||
 	    fstat(o->folder, &st) == -1 || st.st_nlink == 0 ||
 	    o->folder_path[0] != '/')
 		return opening_fault(o, OPENING_UNAVAILABLE,
