@@ -20,6 +20,8 @@ import time
 import harness
 import image
 import strike
+from client import ProtocolError
+from disks import set_limit
 from harness import measures, needs_root
 from strike import Update
 
@@ -109,13 +111,31 @@ class DaemonCase(PowerCutCase):
         self.addCleanup(disturbance.end)
         return client, disturbance
 
+    def dialogue(self, update):
+        """What the client says while the power may fail."""
+        return ["QUIT"]
+
+    def say(self, client, update):
+        for line in self.dialogue(update):
+            client.send_line(line)
+
+    def last_reply(self, client, update):
+        """That to the last command, "" where none came."""
+        try:
+            for _ in self.dialogue(update)[1:]:
+                client.status()
+        except (ProtocolError, OSError):
+            pass
+        return strike.last_reply(client)
+
     def measure(self, update):
-        """How long QUIT takes, in seconds."""
+        """How long that takes, in seconds."""
         times = []
         for _ in range(5):
             client, disturbance = self.begin(update)
             begin = time.monotonic()
-            said = strike.quit_reply(client)
+            self.say(client, update)
+            said = self.last_reply(client, update)
             times.append(time.monotonic() - begin)
             disturbance.end()
             self.assertEqual(update.outcome(self, self.server.read(), said), "new")
@@ -133,12 +153,11 @@ class DaemonCase(PowerCutCase):
 
     def cut_once(self, update, seconds):
         client, disturbance = self.begin(update)
-        pids = self.server.members()
-        client.send_line("QUIT")
+        self.say(client, update)
         time.sleep(seconds)
-        self.cut(pids)
+        self.cut(self.server.members())
         self.server.kill_all()
-        said = strike.last_reply(client)
+        said = self.last_reply(client, update)
         disturbance.end()
         self.remount()
         while self.rng.random() < 0.3:
@@ -153,9 +172,8 @@ class DaemonCase(PowerCutCase):
         return outcome, said.startswith("+OK")
 
 
-@needs_root
-class PowerCut(DaemonCase):
-    """The daemon as it is."""
+class Cuts(DaemonCase):
+    """Many of them."""
 
     def cuts(self, kind, apart, update):
         self.start(kind, apart)
@@ -172,8 +190,15 @@ class PowerCut(DaemonCase):
             told += ok
         self.server.stop()
         print(f"# {kind}, state and mail on {'two disks' if apart else 'one disk'}: {CUTS} cuts "
-              f"during an UPDATE of {usual * 1000:.0f} ms, {seen['old']} old, {seen['new']} new, "
+              f"during {self.what} of {usual * 1000:.0f} ms, {seen['old']} old, {seen['new']} new, "
               f"{told} told +OK, 0 damaged ({time.monotonic() - begin:.1f} s)", flush=True)
+
+
+@needs_root
+class PowerCut(Cuts):
+    """The daemon as it is."""
+
+    what = "an UPDATE"
 
     def test_G83_ext4(self):
         self.cuts("ext4", False, Update(MAIL, [1]))
@@ -200,6 +225,36 @@ class PowerCut(DaemonCase):
         self.cuts("xfs", False, Update(MAIL, [25, 26]))
 
     def test_G83_last_btrfs(self):
+        self.cuts("btrfs", False, Update(MAIL, [25, 26]))
+
+
+@needs_root
+class FirstSession(Cuts):
+    """From the login to a maildrop on of which nothing is known yet."""
+
+    what = "a first session"
+
+    def begin(self, update):
+        self.server.wait_idle()
+        for state in self.server.state_dir.iterdir():
+            shutil.rmtree(state)
+        self.server.put(update.mail)
+        self.sync()
+        disturbance = Disturbance(self.rng.getrandbits(31), self.images[0].folder,
+                                  [self.server.path()])
+        self.addCleanup(disturbance.end)
+        return self.server.client(), disturbance
+
+    def dialogue(self, update):
+        return ["USER mrose", "PASS secret", *(f"DELE {n}" for n in sorted(update.numbers)), "QUIT"]
+
+    def test_G83_first_ext4(self):
+        self.cuts("ext4", False, Update(MAIL, [1]))
+
+    def test_G83_first_xfs(self):
+        self.cuts("xfs", True, Update(MAIL, [1, 20]))
+
+    def test_G83_first_btrfs(self):
         self.cuts("btrfs", False, Update(MAIL, [25, 26]))
 
 
@@ -291,14 +346,7 @@ class Unsynced(DaemonCase):
         self.damaged("btrfs")
 
 
-def set_limits():
-    for tests in (PowerCut, Unsafe, Unsynced):
-        for name in dir(tests):
-            if name.startswith("test_"):
-                getattr(tests, name).seconds = 3600 if SOAK else 240
-
-
-set_limits()
+set_limit(3600 if SOAK else 240, PowerCut, FirstSession, Unsafe, Unsynced)
 
 
 if __name__ == "__main__":
