@@ -705,6 +705,18 @@ class Start(ProcessCase):
         self.assert_service(server)
         self.assertEqual(list(elsewhere.iterdir()), [])
 
+    def test_112_reload_by_the_unit(self):
+        """It refuses what a reload would refuse, and nothing else."""
+        unit = harness.ROOT / "contrib/systemd/poplard.service"
+        words = re.search(r"(?m)^ExecReload=\S*/poplard (.*)$", unit.read_text())[1].split()
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        server.users_file.write_text("broken\n")
+        self.assertEqual(self.run_to_end(server, "-t")[0], 78)
+        self.assertEqual(self.run_to_end(server, *words), (0, ""))
+        server.write_conf(server.conf.read_text() + "[nosuch]\nx = 1\n")
+        self.assertEqual(self.run_to_end(server, *words)[0], 78)
+
     def test_112_reload_of_a_bad_file(self):
         server = self.daemon(MAIL)
         server.write_conf(server.conf.read_text() + "[nosuch]\nx = 1\n")
