@@ -15,8 +15,8 @@
 #include "config.h"
 #include "log.h"
 #include "pam.h"
-#include "places.h"
 #include "service.h"
+#include "sockets.h"
 #include "users.h"
 
 /* Sessions change their user with root alone. */
@@ -27,14 +27,6 @@ check_user(const struct config *config)
 	gid_t gid;
 
 	return geteuid() == 0 && server_user(config, &uid, &gid) == -1;
-}
-
-static int
-check_places(const struct config *config)
-{
-	struct places places;
-
-	return places_wanted(config) ? places_find(config, &places) : 1;
 }
 
 /* Reads them as a start would; each fault is logged. */
@@ -93,7 +85,7 @@ server_check(const struct config *config)
 
 	errors += check_user(config);
 	errors += service_check_folders(config);
-	errors += check_places(config);
+	errors += sockets_check(config);
 	errors += (int)users_verify(config);
 	errors += check_certificates(config);
 	pam_verify(config);

@@ -68,21 +68,33 @@ blocked_by(const struct sockets *sockets, const struct place *place)
 	return false;
 }
 
+/* A socket that is bound there, or -1 with errno. */
 static int
-listen_at(const struct place *place)
+bind_to(const struct sockaddr_storage *address, socklen_t length)
 {
 	const int on = 1;
-	int saved, fd = socket(place->address.ss_family,
+	int saved, fd = socket(address->ss_family,
 	               SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd == -1)
 		return -1;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (place->address.ss_family == AF_INET6)
+	if (address->ss_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, (const struct sockaddr *)&place->address, place->length) ==
-	        0 &&
-	    listen(fd, BACKLOG) == 0)
+	if (bind(fd, (const struct sockaddr *)address, length) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static int
+listen_at(const struct place *place)
+{
+	int saved, fd = bind_to(&place->address, place->length);
+
+	if (fd == -1 || listen(fd, BACKLOG) == 0)
 		return fd;
 	saved = errno;
 	close(fd);
@@ -157,6 +169,42 @@ sockets_open(const struct config *config, const struct sockets *old,
 		return 0;
 	log_error("cannot listen: this kernel has neither IPv4 nor IPv6");
 	return -1;
+}
+
+/* Whether this host has the address, tried at a port that nobody wants. */
+static bool
+is_here(const struct place *place)
+{
+	struct sockaddr_storage address = place->address;
+	int fd;
+
+	if (address.ss_family == AF_INET)
+		((struct sockaddr_in *)&address)->sin_port = 0;
+	else
+		((struct sockaddr_in6 *)&address)->sin6_port = 0;
+	fd = bind_to(&address, place->length);
+	if (fd != -1)
+		close(fd);
+	else if (place->any && errno == EAFNOSUPPORT)
+		return true;
+	else
+		log_error("cannot listen on %s: %s%s", place->name, strerror(errno),
+		    advice(errno));
+	return fd != -1;
+}
+
+int
+sockets_check(const struct config *config)
+{
+	struct places places;
+	int faults;
+
+	if (!places_wanted(config))
+		return 1;
+	faults = places_find(config, &places);
+	for (size_t i = 0; i < places.count; i++)
+		faults += !is_here(&places.at[i]);
+	return faults;
 }
 
 /* The port tells what systemd's socket is for (RFC 8314 section 3.3). */

@@ -27,6 +27,13 @@ int sockets_open(const struct config *config, const struct sockets *old,
     struct sockets *sockets);
 
 /*
+ * Looks whether sockets_open() would find addresses, and that this host has
+ * them; whether a port is free only that can tell. Returns the number of faults,
+ * each logged.
+ */
+int sockets_check(const struct config *config);
+
+/*
  * Takes over sockets that systemd passed, so many from SERVER_INHERITED on.
  * Those on port 995 are TLS.
  */

@@ -414,9 +414,11 @@ class Start(ProcessCase):
     def test_105_address_of_another_host(self):
         server = harness.Daemon(start=False, options={"listen.pop3": "192.0.2.77:11110"})
         self.addCleanup(server.remove)
-        code, text = self.run_to_end(server, "-F")
-        self.assertEqual(code, 69, text)
-        self.assertIn("192.0.2.77 port 11110: Cannot assign requested address; `ip address` tells", text)
+        for argument, expected in (("-F", 69), ("-t", 78)):
+            code, text = self.run_to_end(server, argument)
+            self.assertEqual(code, expected, text)
+            self.assertIn("192.0.2.77 port 11110: Cannot assign requested address; "
+                          "`ip address` tells", text)
 
     def test_106_what_is_wrong_is_named(self):
         server = self.daemon(MAIL)
