@@ -69,10 +69,10 @@ monitor_await(struct monitor *monitor, int fd, uint64_t deadline)
 	/* clang-format on */
 	int n;
 
-	for (;;) {
+	while (for_pair || monitor->stop == 0) {
 		n = poll(fds, AWAITED, clock_poll_timeout(deadline));
 		if (n == -1 && errno != EINTR)
-			return WAKE_STOP;
+			break;
 		if (n == 0 && deadline != 0 && clock_now() >= deadline)
 			return WAKE_LATE;
 		if (n <= 0)
@@ -82,9 +82,10 @@ monitor_await(struct monitor *monitor, int fd, uint64_t deadline)
 			return WAKE_READY;
 		if (for_pair)
 			return WAKE_LATE;
-		if (monitor->stop != 0 || fds[SESSION].revents != 0)
-			return WAKE_STOP;
+		if (fds[SESSION].revents != 0)
+			break;
 	}
+	return WAKE_STOP;
 }
 
 bool

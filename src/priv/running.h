@@ -63,7 +63,7 @@ enum wake { WAKE_READY, WAKE_LATE, WAKE_STOP };
 /*
  * Waits for fd (-1: for nothing) until the deadline (0: none), meanwhile
  * passing a kick or the daemon's end on to the session. WAKE_STOP: that
- * happened, or the session is gone, and fd is not the pair; where it is,
+ * happened, once, or the session is gone, and fd is not the pair; where it is,
  * WAKE_LATE, before the deadline: the caller may want another one now.
  */
 enum wake monitor_await(struct monitor *monitor, int fd, uint64_t deadline);

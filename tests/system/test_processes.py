@@ -156,6 +156,22 @@ class Processes(ProcessCase):
         self.assertEqual(server.members(), [])
         server.process = None
 
+    def test_95_stop_ends_an_attempt(self):
+        """Neither the comparison nor the delay of a failure is waited for."""
+        slow = "$6$rounds=20000000$saltsalt$" + "x" * 86
+        server = self.daemon(MAIL, check=False, users={"mrose": slow},
+                             options={"auth.failure_delay": "30s"})
+        with server.client() as client:
+            client.ok("USER mrose")
+            client.send_line("PASS secret")
+            monitor = server.monitors()[0]
+            wait_until(lambda: len(children(monitor)) == 2, 10, "the comparison")
+            server.process.terminate()
+            self.assertEqual(server.process.wait(10), 0)
+            client.expect_closed()
+        self.assertEqual(server.members(), [])
+        server.process = None
+
     def test_95_stop_ends_a_scan(self):
         """A user may make his maildrop as long as he likes, of holes."""
         server = self.daemon(MAIL, check=False)
@@ -255,7 +271,10 @@ class Processes(ProcessCase):
 
 @harness.needs_program("prlimit")
 def title(pid):
-    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+    except OSError:  # gone meanwhile
+        return ""
 
 
 class Titles(ProcessCase):
