@@ -20,9 +20,6 @@ struct x509_store_st;
 #define SESSION_STAMP_MAX 384
 #define SESSION_ADDRESS_MAX 64
 
-/* The exit status of one that could not enter its sandbox, and so did nothing. */
-#define SESSION_UNCONFINED 77
-
 /*
  * What a CertificateRequest of TLS 1.3 holds of ours: random octets, made for
  * one connection, in an extension of private use (RFC 8446 section 11), which a

@@ -159,7 +159,7 @@ become_session(const struct monitor *monitor, int pair)
 	if (socket)
 		session.client_out = FD_CLIENT_IN;
 	if (!arrange(wanted, 3))
-		_exit(EX_OSERR);
+		_exit(errno);
 	forget_monitor(monitor);
 	session_serve(&session);
 }
@@ -180,7 +180,7 @@ become_recovery(const struct monitor *monitor, int pair)
 	title_set("recovery");
 	describe_session(monitor, &session);
 	if (!arrange(wanted, 6))
-		_exit(EX_OSERR);
+		_exit(errno);
 	forget_monitor(monitor);
 	session_recover(&session, &arranged);
 }

@@ -5,7 +5,10 @@
  */
 #include "report.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "clock.h"
@@ -185,17 +188,17 @@ report_end(const struct monitor *monitor, const struct ipc_end *end)
 void
 report_death(const struct monitor *monitor, int status)
 {
+	const int code = WEXITSTATUS(status);
 	char user[SAFE_MAX], how[PATH_MAX + 64];
 
 	if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "died of signal %d", WTERMSIG(status));
-	else if (WEXITSTATUS(status) == SESSION_UNCONFINED)
-		snprintf(how, sizeof(how),
-		    "could not enter its sandbox; look whether %s is a folder",
-		    monitor->setup->sandbox->root);
+	else if (code == 0)
+		snprintf(how, sizeof(how), "ended without saying so");
 	else
-		snprintf(how, sizeof(how), "died of exit code %d",
-		    WEXITSTATUS(status));
+		snprintf(how, sizeof(how), "could not begin: %s%s%s",
+		    strerror(code), code == ENOENT ? "; its root folder is " : "",
+		    code == ENOENT ? monitor->setup->sandbox->root : "");
 	log_error("sid=%s user=%s ip=%s end=error session %s, t=%.1f", monitor->sid,
 	    log_safe(user, sizeof(user), monitor->user), monitor->address, how,
 	    seconds(monitor));

@@ -294,11 +294,17 @@ sandbox_prepare(const struct config *config, struct sandbox *sandbox)
 	return 0;
 }
 
+/* A lower one stays: to raise it takes a privilege that root may have lost. */
 static bool
 set_limit(__rlimit_resource_t which, rlim_t value)
 {
-	const struct rlimit limit = {value, value};
+	struct rlimit limit;
 
+	if (getrlimit(which, &limit) == -1)
+		return false;
+	if (limit.rlim_max > value)
+		limit.rlim_max = value;
+	limit.rlim_cur = limit.rlim_max;
 	return setrlimit(which, &limit) == 0;
 }
 

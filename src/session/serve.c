@@ -3,6 +3,7 @@
  * loop: turn by turn to its end. Runs as the session's user, sandboxed from the
  * first line of session_serve() on.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -124,6 +125,13 @@ rest(void *ctx)
 		maildrop_rest(client->maildrop);
 }
 
+/* It has not begun. The reason is all that the monitor gets, as exit status. */
+static _Noreturn void
+give_up(void)
+{
+	_exit(errno != 0 ? errno : EXIT_FAILURE);
+}
+
 void
 session_serve(const struct session_setup *setup)
 {
@@ -131,10 +139,10 @@ session_serve(const struct session_setup *setup)
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
 	if (!sandbox_enter(setup->sandbox, SANDBOX_SERVE, setup->monitor))
-		_exit(SESSION_UNCONFINED);
+		give_up();
 	client = pages_new(sizeof(*client));
 	if (client == NULL)
-		_exit(EXIT_FAILURE);
+		give_up();
 	client->setup = setup;
 	client_enter(client, AUTHORIZATION);
 	client->language = &languages[0];
@@ -144,7 +152,7 @@ session_serve(const struct session_setup *setup)
 	client->tally.type = IPC_END;
 	if (!stream_open(&client->stream, setup->client_in, setup->client_out,
 	        &client->link))
-		_exit(EXIT_FAILURE);
+		give_up();
 	client->stream.rest = rest;
 	client->stream.rest_ctx = client;
 	client->stream.idle_ms = setup->config->session.idle_timeout_ms;
@@ -166,7 +174,7 @@ session_recover(const struct session_setup *setup, const struct md_fds *fds)
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
 	if (!sandbox_enter(setup->sandbox, SANDBOX_RECOVER, setup->monitor))
-		_exit(SESSION_UNCONFINED);
+		give_up();
 	link_host(&link, &host);
 	opened.error = maildrop_recover(fds, &limits, &host, &recovery);
 	opened.recovered = recovery == MD_RECOVERY_DONE;

@@ -513,7 +513,8 @@ class Start(ProcessCase):
         (server.run_dir / "empty").rmdir()
         with server.client(greet=False) as client:
             client.expect_closed()
-        server.wait_log(f"end=error session could not enter its sandbox.* {server.run_dir}/empty ")
+        server.wait_log("end=error session could not begin: No such file or directory; "
+                        f"its root folder is {server.run_dir}/empty,")
         (server.run_dir / "empty").mkdir()
         self.assert_service(server)
 
