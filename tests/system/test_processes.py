@@ -507,6 +507,19 @@ class Start(ProcessCase):
                     self.assertIn(f"{folder} cannot be written to: ", text)
             folder.chmod(mode)
 
+    def test_few_descriptors(self):
+        """Fewer than what a session limits itself to, which nobody may raise."""
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        server.put(MAIL)
+        with open(server.log_path, "ab") as log:
+            server.process = server.spawn(
+                ["-F"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14)))
+        self.addCleanup(server.stop)
+        wait_until(server._greets, 10, "the greeting")
+        self.assert_service(server)
+
     @needs_root
     def test_root_folder_of_sessions_removed(self):
         server = self.daemon(MAIL, privileged=True)
