@@ -194,6 +194,7 @@ class Within(CompatCase):
             client.quit()
         new = oracle.mbox_of(oracle.message_of(500, b"new"))
         server.append(new)
+        time.sleep(0.05)  # a record of what was changed just now is not believed
         with server.logged_in() as client:  # fetches the new, deletes old ones unread
             now = client.uidl()
             self.assertEqual({n: now[n] for n in ids}, ids)
