@@ -1,8 +1,6 @@
 """Group C: a client that writes its own records of TLS.
 """
 import hmac
-import os
-import pathlib
 import socket
 import ssl
 import struct
@@ -136,42 +134,48 @@ class Records(TlsCase):
 
 @needs_root
 class PidAgain(TlsCase):
-    """A session with the pid of the process that the daemon was started by."""
+    """A session with the pid of the process that the daemon was started by.
 
-    LAST_PID = pathlib.Path("/proc/sys/kernel/ns_last_pid")
+    The daemon has a space of pids of its own, in which nobody else makes any.
+    """
 
-    def setUp(self):
-        super().setUp()
-        if not os.access(self.LAST_PID, os.W_OK):
-            self.skipTest("needs to choose pids")
+    BEGINNING = 100
+
+    def choose(self, pid):
+        return f"echo {pid - 1} >/proc/sys/kernel/ns_last_pid"
 
     def start(self):
-        """The pid of the process that was started, and of the daemon."""
-        self.server = secure.TlsDaemon(start=False)
+        """The first process of the space, and the daemon, by their pids outside."""
+        self.server = secure.TlsDaemon(start=False, privileged=True)
         self.addCleanup(self.server.remove)
+        script = self.choose(self.BEGINNING) + ' && "$@" && exec sleep 600'
         with open(self.server.log_path, "ab") as log:
-            process = self.server.spawn([], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.assertEqual(process.wait(10), 0)
-        daemon = int((self.server.run_dir / "poplard.pid").read_text())
-        self.addCleanup(harness.kill, daemon)
-        return process.pid, daemon
+            space = subprocess.Popen(
+                ["unshare", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh",
+                 self.server.binary, "-c", self.server.conf], stdout=log, stderr=log, cwd="/")
+        self.addCleanup(space.wait)
+        self.addCleanup(space.kill)
+        harness.wait_until(lambda: space.poll() is not None or "ready" in self.server.log(), 10,
+                           "the start")
+        if space.poll() is not None:
+            self.skipTest("needs a space of pids")
+        first = children(space.pid)[0]
+        return first, harness.wait_until(lambda: children(first), 10, "the daemon")[0]
 
-    def connect(self, daemon, wanted):
-        """A connection whose session has the pid wanted, or None."""
-        self.LAST_PID.write_text(str(wanted - 2))
+    def connect(self, first, daemon):
+        """A connection whose session has the pid that began."""
+        subprocess.run(["nsenter", f"--pid=/proc/{first}/ns/pid", "sh", "-c",
+                        self.choose(self.BEGINNING - 1)], check=True)
         sock = socket.create_connection(("127.0.0.1", self.server.tls_port), 10)
-        sessions = harness.wait_until(
+        session = harness.wait_until(
             lambda: [pid for monitor in children(daemon) for pid in children(monitor)], 10,
-            "a session")
-        if sessions == [wanted]:
-            return sock
-        sock.close()
-        harness.wait_until(lambda: not children(daemon), 10, "its end")
-        return None
+            "a session")[0]
+        self.assertEqual(harness.proc_status(session, "NSpid").split()[-1], str(self.BEGINNING))
+        return sock
 
     def server_hello(self, sock):
         """Its random octets, and what it takes for the exchange of keys."""
-        sock.sendall(secure.hello(trusting(minimum_version=ssl.TLSVersion.TLSv1_3))[3])
+        sock.sendall(hello(trusting(minimum_version=ssl.TLSVersion.TLSv1_3))[3])
         with sock, sock.makefile("rb") as stream:
             head = stream.read(5)
             message = stream.read(int.from_bytes(head[3:]))
@@ -179,17 +183,11 @@ class PidAgain(TlsCase):
         return message[6:38], message[-32:]
 
     def test_every_handshake_has_its_own_numbers(self):
-        ended, daemon = self.start()
+        first, daemon = self.start()
         found = []
-        for _ in range(200):
-            sock = self.connect(daemon, ended)
-            if sock is not None:
-                found.append(self.server_hello(sock))
-                harness.wait_until(lambda: not children(daemon), 10, "its end")
-            if len(found) == 2:
-                break
-        else:
-            self.skipTest("other processes took the pid")
+        for _ in range(2):
+            found.append(self.server_hello(self.connect(first, daemon)))
+            harness.wait_until(lambda: not children(daemon), 10, "its end")
         for one, other in zip(*found):
             self.assertNotEqual(one, other)
 
