@@ -30,8 +30,10 @@ CUTS = 150 if SOAK else 5 if harness.INSTRUMENTED else 20
 SHIFTS = 60 if SOAK else 20
 SEED = int.from_bytes(os.urandom(4), "big")
 
+ARRIVAL = strike.mbox([70_000, 300], first=100)
 # as much as takes some ten milliseconds to move
 MAIL = strike.mbox([3000] + [200_000 + 777 * n for n in range(25)])
+
 setUpModule = image.enter_namespace
 
 
@@ -106,6 +108,8 @@ class DaemonCase(PowerCutCase):
         self.server.put(update.mail)
         self.sync()
         client = update.begin(self.server, fresh=False)
+        if update.arrival:
+            self.sync()
         files = [self.server.path(), *self.server.state_dir.glob("*/journal")]
         disturbance = Disturbance(self.rng.getrandbits(31), self.images[0].folder, files)
         self.addCleanup(disturbance.end)
@@ -217,6 +221,13 @@ class PowerCut(Cuts):
 
     def test_G83_btrfs_two_disks(self):
         self.cuts("btrfs", True, Update(MAIL, [1, 20]))
+
+    def test_G83_mail_arrived(self):
+        """Which was synced, as by those who deliver it."""
+        self.cuts("ext4", False, Update(MAIL, [1], ARRIVAL))
+
+    def test_G83_mail_arrived_behind_the_last(self):
+        self.cuts("xfs", True, Update(MAIL, [25, 26], ARRIVAL))
 
     def test_G83_last(self):
         self.cuts("ext4", False, Update(MAIL, [25, 26]))
