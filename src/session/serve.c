@@ -125,11 +125,14 @@ rest(void *ctx)
 		maildrop_rest(client->maildrop);
 }
 
-/* It has not begun. The reason is all that the monitor gets, as exit status. */
-static _Noreturn void
-give_up(void)
+/*
+ * Why it is not in its sandbox, as exit status: that is all that the monitor gets.
+ * An id that could be taken back leaves no errno.
+ */
+static int
+reason(void)
 {
-	_exit(errno != 0 ? errno : EXIT_FAILURE);
+	return errno != 0 ? errno : EXIT_FAILURE;
 }
 
 void
@@ -139,10 +142,10 @@ session_serve(const struct session_setup *setup)
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
 	if (!sandbox_enter(setup->sandbox, SANDBOX_SERVE, setup->monitor))
-		give_up();
+		_exit(reason());
 	client = pages_new(sizeof(*client));
 	if (client == NULL)
-		give_up();
+		_exit(errno);
 	client->setup = setup;
 	client_enter(client, AUTHORIZATION);
 	client->language = &languages[0];
@@ -152,7 +155,7 @@ session_serve(const struct session_setup *setup)
 	client->tally.type = IPC_END;
 	if (!stream_open(&client->stream, setup->client_in, setup->client_out,
 	        &client->link))
-		give_up();
+		_exit(errno);
 	client->stream.rest = rest;
 	client->stream.rest_ctx = client;
 	client->stream.idle_ms = setup->config->session.idle_timeout_ms;
@@ -174,7 +177,7 @@ session_recover(const struct session_setup *setup, const struct md_fds *fds)
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
 	if (!sandbox_enter(setup->sandbox, SANDBOX_RECOVER, setup->monitor))
-		give_up();
+		_exit(reason());
 	link_host(&link, &host);
 	opened.error = maildrop_recover(fds, &limits, &host, &recovery);
 	opened.recovered = recovery == MD_RECOVERY_DONE;
