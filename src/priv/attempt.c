@@ -54,7 +54,8 @@ ask(struct monitor *monitor, struct auth_request *request,
 		    monitor->sid, strerror(errno));
 		return AUTH_TROUBLE;
 	}
-	(void)monitor_await(monitor, child.ready, clock_now() + AUTH_LIMIT_MS);
+	child.cut = monitor_await(monitor, child.ready,
+	                clock_now() + AUTH_LIMIT_MS) == WAKE_STOP;
 	auth_end(&child, monitor->child, verdict);
 	return (enum auth_result)verdict->result;
 }

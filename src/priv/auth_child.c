@@ -166,7 +166,7 @@ auth_begin(const struct config *config, const struct auth_request *request,
 	pid_t parent = getpid();
 	int ends[2], saved;
 
-	*child = (struct auth_child){-1, -1, -1, -1};
+	*child = (struct auth_child){-1, -1, -1, -1, .cut = false};
 	if (make_pipe(ends) == -1)
 		return -1;
 	child->pipe = ends[0];
@@ -267,7 +267,7 @@ auth_end(struct auth_child *child, pid_t keep, struct auth_verdict *verdict)
 		status = reap_all(child->pid, child->process, keep);
 	valid = used == sizeof(*verdict) && read(child->pipe, &more, 1) != 1 &&
 	        verdict_valid(verdict);
-	if (!valid)
+	if (!valid && !child->cut)
 		log_no_verdict(status);
 	auth_conclude(verdict,
 	    valid ? (enum auth_result)verdict->result : AUTH_TROUBLE);

@@ -5,6 +5,7 @@
 #ifndef POPLAR_PRIV_AUTH_CHILD_H
 #define POPLAR_PRIV_AUTH_CHILD_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "auth.h"
@@ -20,6 +21,7 @@ struct auth_child {
 	int ready;   /* poll this: readable when there is a verdict, or no child */
 	int pipe;    /* the verdict's */
 	int process; /* a pidfd: a daemon of the child's may hold the pipe open */
+	bool cut;    /* by the caller, who waits no more: no fault of a back end */
 };
 
 /*

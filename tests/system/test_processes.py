@@ -169,6 +169,7 @@ class Processes(ProcessCase):
             server.process.terminate()
             self.assertEqual(server.process.wait(10), 0)
             client.expect_closed()
+        self.assertNotIn("gave no verdict", server.log())
         self.assertEqual(server.members(), [])
         server.process = None
 
