@@ -53,11 +53,12 @@ struct md_limits {
 };
 
 enum md_dotlock {
-	MD_DOTLOCK_OK,      /* made, or switched off; the path names our file */
-	MD_DOTLOCK_BUSY,    /* another's; ask again later */
-	MD_DOTLOCK_REFUSED, /* required, and cannot be made */
-	MD_DOTLOCK_CHANGED, /* the path no longer names our file */
-	MD_DOTLOCK_FAILED   /* the host failed or is gone */
+	MD_DOTLOCK_OK,       /* made, or switched off; the path names our file */
+	MD_DOTLOCK_BUSY,     /* another's; ask again later */
+	MD_DOTLOCK_REFUSED,  /* required, and cannot be made */
+	MD_DOTLOCK_NO_SPACE, /* the same, for want of space */
+	MD_DOTLOCK_CHANGED,  /* the path no longer names our file */
+	MD_DOTLOCK_FAILED    /* the host failed or is gone */
 };
 
 /* What a maildrop asks of its surroundings. All get ctx. */

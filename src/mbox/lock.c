@@ -24,6 +24,7 @@ take_dotlock(const struct lock *lock)
 	    [MD_DOTLOCK_OK] = MD_OK,
 	    [MD_DOTLOCK_BUSY] = MD_BUSY,
 	    [MD_DOTLOCK_REFUSED] = MD_REFUSED,
+	    [MD_DOTLOCK_NO_SPACE] = MD_NO_SPACE,
 	    [MD_DOTLOCK_CHANGED] = MD_CHANGED,
 	    [MD_DOTLOCK_FAILED] = MD_IO,
 	};

@@ -20,8 +20,8 @@ struct lock {
 
 /*
  * Takes both, waiting up to wait_ms; those that are held already are made sure
- * of. MD_BUSY, MD_REFUSED, MD_CHANGED (the path names another file), MD_STOPPED,
- * MD_IO: then none is held.
+ * of. MD_BUSY, MD_REFUSED, MD_NO_SPACE, MD_CHANGED (the path names another file),
+ * MD_STOPPED, MD_IO: then none is held.
  */
 enum md_error lock_take(struct lock *lock);
 

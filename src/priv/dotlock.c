@@ -191,8 +191,10 @@ unable(const struct config *config, struct opening *o, const struct names *names
 		    "maildrop %s: no dotlock can be made: %s (maildrop.dotlock)",
 		    o->path, strerror(error));
 	o->warned = true;
-	return config->maildrop.dotlock == DOTLOCK_REQUIRED ? MD_DOTLOCK_REFUSED
-	                                                    : MD_DOTLOCK_OK;
+	if (config->maildrop.dotlock != DOTLOCK_REQUIRED)
+		return MD_DOTLOCK_OK;
+	return error == ENOSPC || error == EDQUOT ? MD_DOTLOCK_NO_SPACE
+	                                          : MD_DOTLOCK_REFUSED;
 }
 
 static bool

@@ -246,13 +246,14 @@ test_refusals(void **state)
 		enum md_dotlock answer;
 		enum md_error error;
 	} cases[] = {
-	    {MD_DOTLOCK_REFUSED, MD_REFUSED},
-	    {MD_DOTLOCK_CHANGED, MD_CHANGED},
-	    {MD_DOTLOCK_FAILED,  MD_IO     },
+	    {MD_DOTLOCK_REFUSED,  MD_REFUSED },
+	    {MD_DOTLOCK_NO_SPACE, MD_NO_SPACE},
+	    {MD_DOTLOCK_CHANGED,  MD_CHANGED },
+	    {MD_DOTLOCK_FAILED,   MD_IO      },
 	};
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct box box;
 
 		make(&box);

@@ -247,7 +247,7 @@ test_88_no_inode(void **statep)
 	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
 	assert_true(p->opening.warned);
 	p->config.maildrop.dotlock = DOTLOCK_REQUIRED;
-	assert_int_equal(make_it(p), MD_DOTLOCK_REFUSED);
+	assert_int_equal(make_it(p), MD_DOTLOCK_NO_SPACE);
 	close_it(p);
 	assert_int_equal(umount(p->mail), 0);
 }
