@@ -457,6 +457,7 @@ class Memory(SecureCase):
             for field in users["mrose"].split(",")[2:]:
                 needles += [field.encode(), base64.b64decode(field)]
         server = self.serve(users)
+        server.wait_idle()  # the connection that waited for the greeting has ended
         needles += self.logged_in(server, mechanism, lambda: "".join(halves))
         pids = server.members()
         self.assertGreaterEqual(len(pids), 3, "listener, monitor, session")
