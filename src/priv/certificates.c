@@ -48,6 +48,7 @@
 struct pairs {
 	size_t count;
 	SSL_CTX *ctx[PAIRS_MAX];                 /* [0] is the owner itself */
+	int days[PAIRS_MAX];                     /* left, as last told */
 	STACK_OF(X509) * own;                    /* their certificates, borrowed */
 	unsigned char nonce[SESSION_NONCE_SIZE]; /* of this process's connection */
 };
@@ -259,16 +260,22 @@ use_certificate(SSL_CTX *ctx, const char *path)
 	return -1;
 }
 
-static void
-tell_days(const char *path, X509 *leaf)
+/* Whole days until it ends; -1: it has expired. */
+static int
+days_left(SSL_CTX *ctx)
 {
+	const X509 *leaf = SSL_CTX_get0_certificate(ctx);
 	int days = 0, seconds = 0;
 
-	if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0)
-		log_warning("tls.certificate: %s is not valid yet", path);
 	if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(leaf)) != 1)
-		return;
-	if (days < 0 || seconds < 0)
+		return -1;
+	return days < 0 || seconds < 0 ? -1 : days;
+}
+
+static void
+tell_days(const char *path, int days)
+{
+	if (days < 0)
 		log_warning("tls.certificate: %s has expired", path);
 	else if (days < WARN_DAYS)
 		log_warning("tls.certificate: %s ends in %d days; renew it", path,
@@ -292,11 +299,22 @@ load_pair(const struct config *config, const char *certificate, const char *key)
 		goto fail;
 	if (use_certificate(ctx, certificate) == -1 || use_key(ctx, key) == -1)
 		goto fail;
-	tell_days(certificate, SSL_CTX_get0_certificate(ctx));
+	if (X509_cmp_current_time(
+	        X509_get0_notBefore(SSL_CTX_get0_certificate(ctx))) > 0)
+		log_warning("tls.certificate: %s is not valid yet", certificate);
 	return ctx;
 fail:
 	SSL_CTX_free(ctx);
 	return NULL;
+}
+
+/* Adds a pair that was read. */
+static void
+add_pair(struct pairs *pairs, SSL_CTX *ctx, const char *certificate)
+{
+	pairs->days[pairs->count] = days_left(ctx);
+	tell_days(certificate, pairs->days[pairs->count]);
+	pairs->ctx[pairs->count++] = ctx;
 }
 
 /* The next of a blank-separated list, copied; false at the end, or too long. */
@@ -319,6 +337,7 @@ load_pairs(const struct config *config, struct pairs *pairs)
 	const char *certificates = config->tls.certificate,
 	           *keys = config->tls.private_key;
 	char certificate[PATH_MAX], key[PATH_MAX];
+	SSL_CTX *ctx;
 	int faults = 0;
 
 	while (next_path(&certificates, certificate, sizeof(certificate))) {
@@ -333,11 +352,11 @@ load_pairs(const struct config *config, struct pairs *pairs)
 			log_error("tls.certificate: more than %d", PAIRS_MAX);
 			return -1;
 		}
-		pairs->ctx[pairs->count] = load_pair(config, certificate, key);
-		if (pairs->ctx[pairs->count] == NULL)
-			faults++;
+		ctx = load_pair(config, certificate, key);
+		if (ctx != NULL)
+			add_pair(pairs, ctx, certificate);
 		else
-			pairs->count++;
+			faults++;
 	}
 	if (next_path(&keys, key, sizeof(key))) {
 		log_error("tls.private_key: no certificate for %s", key);
@@ -418,6 +437,26 @@ static struct pairs *
 pairs_of(SSL_CTX *ctx)
 {
 	return (struct pairs *)(void *)SSL_CTX_get_app_data(ctx);
+}
+
+void
+certificates_watch(const struct config *config, struct ssl_ctx_st *ctx)
+{
+	struct pairs *pairs = ctx != NULL ? pairs_of(ctx) : NULL;
+	const char *list = config->tls.certificate;
+	char path[PATH_MAX];
+	int days;
+
+	for (size_t i = 0; pairs != NULL && i < pairs->count &&
+	                   next_path(&list, path, sizeof(path));
+	     i++) {
+		days = days_left(pairs->ctx[i]);
+		if (days == pairs->days[i])
+			continue;
+		pairs->days[i] = days;
+		if (days < WARN_DAYS)
+			tell_days(path, days);
+	}
 }
 
 /* Whether there is a tls.client_ca. */

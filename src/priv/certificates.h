@@ -23,6 +23,13 @@ struct ssl_ctx_st;
 int certificates_load(const struct config *config, struct ssl_ctx_st **ctxp);
 
 /*
+ * For a daemon that runs for long, every few seconds: tells when one of them has
+ * a day less than was told last, of under 21, and when one has expired. The
+ * configuration is the one they were read by. ctx may be NULL.
+ */
+void certificates_watch(const struct config *config, struct ssl_ctx_st *ctx);
+
+/*
  * Makes the nonce of one connection, which its CertificateRequest will hold. In
  * the monitor, before the session is forked. NULL is allowed.
  */

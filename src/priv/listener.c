@@ -21,6 +21,7 @@
 
 #include "account.h"
 #include "auth.h"
+#include "certificates.h"
 #include "clock.h"
 #include "fork.h"
 #include "limits.h"
@@ -242,7 +243,7 @@ reap(struct listener *listener)
 	}
 }
 
-/* A login that hangs (a dead mount), and a kick that nobody obeys. */
+/* What time brings: a login that hangs (a dead mount), a kick that nobody obeys. */
 static void
 tick(struct listener *listener)
 {
@@ -252,6 +253,7 @@ tick(struct listener *listener)
 
 	listener->next_tick = now + TICK_MS;
 	log_tell_lost(atomic_exchange(&listener->table->lost, 0));
+	certificates_watch(listener->serving.config, listener->serving.tls);
 	for (size_t i = 0; i < listener->table->count; i++) {
 		struct row *row = &listener->table->rows[i];
 		bool hangs = row->phase == ROW_LOGIN &&

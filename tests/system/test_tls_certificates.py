@@ -3,6 +3,7 @@
 import socket
 import ssl
 import subprocess
+import time
 
 import harness
 import oracle
@@ -123,6 +124,14 @@ class Certificates(TlsCase):
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             with server.tls_client(context) as client:
                 client.login()
+
+    def test_C47_ends_while_the_daemon_runs(self):
+        ending = pair("ending", names=("ending.example",), days=5 / 86400)
+        server = self.daemon(MAIL, pairs=[server_pair(), ending])
+        server.wait_log(r"ending.crt ends in 0 days")
+        server.wait_log(r"ending.crt has expired", seconds=15)
+        time.sleep(2.5)  # at the next look nothing is new
+        self.assertEqual(server.log().count("tls.certificate:"), 3, server.log())
 
     def test_C47_told_by_t(self):
         server = self.laid_out()
