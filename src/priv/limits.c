@@ -13,6 +13,7 @@
 #include "log.h"
 
 #define LINE_EVERY_MS 1000
+#define FULL_EVERY_MS 60000
 
 /*
  * To be refused costs a client next to nothing: a line for each would fill the log,
@@ -38,6 +39,20 @@ limits_refuse(struct table *table, const struct peer *peer, const char *text)
 	limits_log(table, peer->address, text);
 	peer_refuse(peer->fd, peer->tls, text);
 	close(peer->fd);
+}
+
+/* An attack, or a limit that is too low: nothing else shows that some are dropped. */
+static void
+tell_full(const struct config *config, struct table *table)
+{
+	const uint64_t now = clock_now();
+
+	if (table->full_told != 0 && now - table->full_told < FULL_EVERY_MS)
+		return;
+	table->full_told = now;
+	log_warning("session.max = %llu is reached: the oldest connections that "
+	            "have not logged in are dropped",
+	    (unsigned long long)config->session.max);
 }
 
 static void
@@ -69,6 +84,7 @@ limits_admit(const struct config *config, struct table *table,
 		return true;
 	oldest = table_oldest_waiting(table);
 	if (oldest != NULL) {
+		tell_full(config, table);
 		kick(oldest);
 		return true;
 	}

@@ -31,11 +31,12 @@ struct row {
 
 struct table {
 	size_t count;
-	_Atomic uint64_t
-	    complained; /* clock_now() of the last missing folder in the log */
-	_Atomic unsigned long lost;       /* log lines of monitors that ended */
-	_Atomic uint64_t refusal_told;    /* the same of a refused connection */
-	_Atomic uint32_t refusals_untold; /* how many have no line since */
+	/* clock_now() of the last line in the log ... */
+	_Atomic uint64_t complained;      /* of a missing folder */
+	_Atomic uint64_t refusal_told;    /* of a refused connection */
+	uint64_t full_told;               /* of session.max; the listener's alone */
+	_Atomic uint32_t refusals_untold; /* connections without one since */
+	_Atomic unsigned long lost;       /* lines of monitors that ended */
 	struct row rows[];
 };
 

@@ -392,7 +392,10 @@ class Limits(ProcessCase):
             idle[0].expect_closed()
             idle[4].ok("CAPA")
             idle[4].multiline()
+            server.client().close()
             client.quit()
+        server.wait_log("session.max = 5 is reached")
+        self.assertEqual(server.log().count("is reached"), 1)
         for other in idle:
             other.close()
         self.assert_service(server)
