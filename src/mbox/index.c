@@ -26,17 +26,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stamp.h"
 #include "xxh.h"
 
 #define INDEX_VERSION 4
 #define PART 2048 /* records that are read, summed and written at once */
-
-/* A coarse clock may stamp two changes within this time alike, */
-#define SETTLE_NS 20000000
-/* and a file system that stamps whole seconds, within this. */
-#define SETTLE_SECONDS_NS 1020000000
-/* Nobody waits for a clock that is ahead of ours by more. */
-#define AHEAD_MAX_NS 80000000
 
 /* Bits of header.flags. */
 #define TRUSTED 1U
@@ -277,8 +271,8 @@ is_untouched(int fd, const struct header *header)
 
 	if (disk_stat(fd, &stat) == -1)
 		return false;
-	off = index_unsettled(&stat, header->written);
-	return off > 0 && off <= (int64_t)2 * SETTLE_NS;
+	off = stamp_unsettled(&stat, header->written);
+	return off > 0 && off <= (int64_t)2 * STAMP_COARSE_NS;
 }
 
 enum md_error
@@ -299,52 +293,14 @@ index_peek(int fd, struct table *table, struct index_facts *factsp)
 	return MD_OK;
 }
 
-bool
-index_same_state(const struct disk_stat *a, const struct disk_stat *b)
-{
-	return a->device == b->device && a->inode == b->inode &&
-	       a->links == b->links && a->size == b->size &&
-	       a->mtime_sec == b->mtime_sec && a->mtime_nsec == b->mtime_nsec &&
-	       a->ctime_sec == b->ctime_sec && a->ctime_nsec == b->ctime_nsec;
-}
-
-/* Nanoseconds within which changes may be stamped alike. */
-static int64_t
-settle_time(const struct disk_stat *stat)
-{
-	return stat->ctime_nsec == 0 ? SETTLE_SECONDS_NS : SETTLE_NS;
-}
-
-int64_t
-index_unsettled(const struct disk_stat *stat, int64_t taken)
-{
-	int64_t settled, left;
-
-	if (__builtin_mul_overflow(stat->ctime_sec, (int64_t)1000000000,
-	        &settled) ||
-	    __builtin_add_overflow(settled, stat->ctime_nsec + settle_time(stat),
-	        &settled) ||
-	    __builtin_sub_overflow(settled, taken, &left))
-		return INT64_MAX;
-	return left > 0 ? left : 0;
-}
-
-int64_t
-index_wait(const struct disk_stat *stat, int64_t taken)
-{
-	int64_t left = index_unsettled(stat, taken);
-
-	return left <= settle_time(stat) + AHEAD_MAX_NS ? left : 0;
-}
-
 enum index_match
 index_compare(const struct index_facts *facts, const struct disk_stat *now)
 {
 	/* of an UPDATE that was begun it is not known what came of it */
 	if (!facts->trusted || facts->announced)
 		return INDEX_NOTHING;
-	if (index_same_state(&facts->stat, now))
-		return facts->sealed || index_unsettled(now, facts->taken) == 0
+	if (stamp_same(&facts->stat, now))
+		return facts->sealed || stamp_unsettled(now, facts->taken) == 0
 		           ? INDEX_EXACT
 		           : INDEX_NOTHING;
 	if (facts->stat.device == now->device && facts->stat.inode == now->inode &&

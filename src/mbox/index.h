@@ -59,18 +59,6 @@ enum md_error index_load_last(int fd, struct table *table,
 enum index_match index_compare(const struct index_facts *facts,
     const struct disk_stat *now);
 
-/* Whether two looks at a maildrop saw the same file in the same state. */
-bool index_same_state(const struct disk_stat *a, const struct disk_stat *b);
-
-/* Nanoseconds until a record of this state would be settled; 0: it is. */
-int64_t index_unsettled(const struct disk_stat *stat, int64_t taken);
-
-/*
- * The same, but 0 also where it is too long to wait for: the clock that
- * stamps the file is ahead of ours.
- */
-int64_t index_wait(const struct disk_stat *stat, int64_t taken);
-
 /*
  * Writes the index; the messages before from are known to lie there as they
  * are, and are as they were read. A failure leaves of the old one what is good

@@ -12,6 +12,7 @@
 
 #include "cut.h"
 #include "from.h"
+#include "stamp.h"
 #include "state.h"
 #include "uidl.h"
 
@@ -259,7 +260,7 @@ outlast(struct maildrop *md)
 
 	/* more than one round: the coarse clock is behind by up to a tick */
 	for (int i = 0; i < SETTLE_ROUNDS; i++) {
-		left = index_wait(&md->stat, disk_clock());
+		left = stamp_wait(&md->stat, disk_clock());
 		if (left == 0 ||
 		    !md->host.pause(md->host.ctx, (unsigned)(left / 1000000 + 1)))
 			break;

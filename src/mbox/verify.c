@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "pages.h"
+#include "stamp.h"
 
 /* A file may be of any size: so often the host is asked whether to go on. */
 #define STRIDE ((uint64_t)16 * 1024 * 1024)
@@ -80,8 +81,8 @@ verify_scan(struct maildrop *md, uint64_t from, uint64_t to,
 static bool
 was_settled(const struct maildrop *md)
 {
-	return index_wait(&md->stat, md->looked) == 0 ||
-	       (md->facts.sealed && index_same_state(&md->facts.stat, &md->stat));
+	return stamp_wait(&md->stat, md->looked) == 0 ||
+	       (md->facts.sealed && stamp_same(&md->facts.stat, &md->stat));
 }
 
 enum md_error
@@ -92,7 +93,7 @@ verify_look(struct maildrop *md)
 
 	if (disk_stat(md->fds.mbox, &now) == -1)
 		return MD_IO;
-	if (!index_same_state(&md->stat, &now) || !was_settled(md)) {
+	if (!stamp_same(&md->stat, &now) || !was_settled(md)) {
 		md->stat = now;
 		md->looked = when;
 		md->epoch++;
@@ -107,7 +108,7 @@ verify_still(struct maildrop *md)
 
 	if (disk_stat(md->fds.mbox, &now) == -1)
 		return MD_IO;
-	return index_same_state(&md->stat, &now) ? MD_OK : MD_CHANGED;
+	return stamp_same(&md->stat, &now) ? MD_OK : MD_CHANGED;
 }
 
 bool

@@ -5,6 +5,7 @@
 #include "letters.h"
 
 #include "mbox/index.h"
+#include "mbox/stamp.h"
 #include "mbox/xxh.h"
 
 #define SIZE (152 + 3 * 64)
@@ -425,7 +426,7 @@ test_rules(void **state)
 	assert_int_equal(index_compare(&facts, &now), INDEX_EXACT);
 	facts.taken--;
 	assert_int_equal(index_compare(&facts, &now), INDEX_NOTHING);
-	assert_int_equal(index_unsettled(&at, facts.taken), 1);
+	assert_int_equal(stamp_unsettled(&at, facts.taken), 1);
 	now.size++;
 	assert_int_equal(index_compare(&facts, &now), INDEX_PREFIX);
 	facts.taken++;
@@ -448,7 +449,7 @@ test_rules(void **state)
 	facts.trusted = false;
 	assert_int_equal(index_compare(&facts, &now), INDEX_NOTHING);
 	now.ctime_sec = INT64_MAX;
-	assert_int_equal(index_unsettled(&now, 0), INT64_MAX);
+	assert_int_equal(stamp_unsettled(&now, 0), INT64_MAX);
 }
 
 int
