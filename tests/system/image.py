@@ -50,6 +50,14 @@ def backing():
     return None
 
 
+def let_go(folder):
+    """Unmounts. What works on it has been killed, but may take a moment to go."""
+    def gone():
+        return subprocess.run(["umount", folder], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode == 0
+    harness.wait_until(gone, 20, f"umount {folder}")
+
+
 class Mount:
     """A folder with a file system on it."""
 
@@ -67,13 +75,8 @@ class Mount:
         run("sync", "-f", self.folder)
 
     def umount(self):
-        """What still works on it has been killed, but may take a moment to go."""
-        if not self.mounted:
-            return
-        def gone():
-            return subprocess.run(["umount", self.folder], stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL).returncode == 0
-        harness.wait_until(gone, 20, f"umount {self.folder}")
+        if self.mounted:
+            let_go(self.folder)
         self.mounted = False
 
 
@@ -134,7 +137,7 @@ class Disk(Image):
     def umount(self):
         super().umount()
         if self.tool is not None:
-            run("umount", self.disk.parent)
+            let_go(self.disk.parent)
             self.tool.communicate(timeout=20)
             self.tool = None
 

@@ -14,10 +14,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -210,6 +212,8 @@ main(int argc, char **argv)
 
 	if (argc != 4 || (disk.sector = (size_t)strtoul(argv[3], NULL, 10)) == 0)
 		errx(EX_USAGE, "usage: volatile IMAGE FOLDER SECTOR");
+	(void)prctl(PR_SET_PDEATHSIG,
+	    SIGKILL); /* goes with a test that is killed */
 	STAILQ_INIT(&disk.cache);
 	open_image(argv[1]);
 	return fuse_main(4, arguments, &operations, NULL);
