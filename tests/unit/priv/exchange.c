@@ -19,6 +19,7 @@
 #include "log.h"
 #include "priv/exchange.h"
 #include "text.h"
+#include "told.h"
 
 #define SALT "W22ZaJ0SNY7soEsUEjb6gQ=="
 #define NONCE "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
@@ -204,24 +205,15 @@ test_made_up(void **state)
 
 /* What the log says of a try that fails. */
 static void
-hear_failure(const struct config *config, char *told, size_t size)
+hear_failure(const struct config *config, char *text, size_t size)
 {
 	char salt[IPC_SALT_SIZE];
-	int log[2], saved = dup(STDERR_FILENO);
-	ssize_t got;
+	struct told told;
 
-	assert_int_equal(pipe2(log, O_NONBLOCK), 0);
-	assert_int_equal(dup2(log[1], STDERR_FILENO), STDERR_FILENO);
-	log_open(LOG_TO_STDERR, LOG_ERROR_LEVEL);
+	told_begin(&told, LOG_ERROR_LEVEL);
 	assert_int_equal(make_up(config, "alice", salt), -1);
-	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
-	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
 	read_error = 0;
-	got = read(log[0], told, size - 1);
-	told[got > 0 ? got : 0] = '\0';
-	close(saved);
-	close(log[0]);
-	close(log[1]);
+	told_end(&told, text, size);
 }
 
 /* To remove the key is advice for a file that is none, not for a disk's fault. */

@@ -6,6 +6,7 @@
 
 #include "ipc.h"
 #include "priv/requests.h"
+#include "told.h"
 
 #define HELD (PHASE_OPENING | PHASE_OPEN | PHASE_RECOVERY)
 #define ALIVE (PHASE_LOGIN | PHASE_OPENING | PHASE_OPEN)
@@ -269,7 +270,7 @@ test_set_aside(void **statep)
 
 /* What the log says of an end that tells of deletions. */
 static void
-hear_end(struct scene *scene, char *told, size_t size)
+hear_end(struct scene *scene, char *text, size_t size)
 {
 	union ipc_message message = {
 	    .end = {.type = IPC_END,
@@ -277,20 +278,12 @@ hear_end(struct scene *scene, char *told, size_t size)
 	            .error = MD_IO,
 	            .dele = 7}
         };
-	int log[2], saved = dup(STDERR_FILENO);
-	ssize_t got;
+	struct told told;
 
-	assert_int_equal(pipe2(log, O_NONBLOCK), 0);
-	assert_int_equal(dup2(log[1], STDERR_FILENO), STDERR_FILENO);
-	log_open(LOG_TO_STDERR, LOG_INFO_LEVEL);
+	told_begin(&told, LOG_INFO_LEVEL);
 	assert_true(
 	    request_answer(scene->monitor, &message, sizeof(message.end), 0));
-	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
-	got = read(log[0], told, size - 1);
-	told[got > 0 ? got : 0] = '\0';
-	close(saved);
-	close(log[0]);
-	close(log[1]);
+	told_end(&told, text, size);
 }
 
 /* A session without a login leaves no line as of one with it. */
