@@ -29,7 +29,7 @@
 #include "stamp.h"
 #include "xxh.h"
 
-#define INDEX_VERSION 4
+#define INDEX_VERSION 5
 #define PART 2048 /* records that are read, summed and written at once */
 
 /* Bits of header.flags. */
@@ -45,7 +45,9 @@ struct header {
 	uint32_t version, flags;
 	uint32_t count, gone_count;
 	uint32_t last, unsure;
-	uint64_t device, inode, size;
+	uint64_t device, inode;
+	int64_t birth_sec, birth_nsec;
+	uint64_t size;
 	int64_t mtime_sec, mtime_nsec, ctime_sec, ctime_nsec;
 	int64_t taken, written; /* disk_clock(); written: just before this was */
 	uint64_t end, octets;   /* of the table */
@@ -54,7 +56,7 @@ struct header {
 	uint64_t records_sum, header_sum;
 };
 
-_Static_assert(sizeof(struct header) == 152, "the header of the index");
+_Static_assert(sizeof(struct header) == 168, "the header of the index");
 
 static uint64_t
 header_sum(const struct header *header)
@@ -201,6 +203,8 @@ unpack(const struct header *header, struct index_facts *facts)
 	facts->stat = (struct disk_stat){
 	    .device = header->device,
 	    .inode = header->inode,
+	    .birth_sec = header->birth_sec,
+	    .birth_nsec = header->birth_nsec,
 	    .links = 1,
 	    .size = (off_t)header->size,
 	    .mtime_sec = header->mtime_sec,
@@ -303,8 +307,7 @@ index_compare(const struct index_facts *facts, const struct disk_stat *now)
 		return facts->sealed || stamp_unsettled(now, facts->taken) == 0
 		           ? INDEX_EXACT
 		           : INDEX_NOTHING;
-	if (facts->stat.device == now->device && facts->stat.inode == now->inode &&
-	    facts->stat.size < now->size)
+	if (stamp_same_file(&facts->stat, now) && facts->stat.size < now->size)
 		return INDEX_PREFIX;
 	return INDEX_NOTHING;
 }
@@ -322,6 +325,8 @@ pack(const struct index_facts *facts, struct header *header)
 	header->unnumbered = facts->unnumbered;
 	header->device = facts->stat.device;
 	header->inode = facts->stat.inode;
+	header->birth_sec = facts->stat.birth_sec;
+	header->birth_nsec = facts->stat.birth_nsec;
 	header->size = (uint64_t)facts->stat.size;
 	header->mtime_sec = facts->stat.mtime_sec;
 	header->mtime_nsec = facts->stat.mtime_nsec;

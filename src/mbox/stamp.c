@@ -10,12 +10,19 @@
 #define AHEAD_MAX_NS 80000000
 
 bool
-stamp_same(const struct disk_stat *a, const struct disk_stat *b)
+stamp_same_file(const struct disk_stat *a, const struct disk_stat *b)
 {
 	return a->device == b->device && a->inode == b->inode &&
-	       a->links == b->links && a->size == b->size &&
-	       a->mtime_sec == b->mtime_sec && a->mtime_nsec == b->mtime_nsec &&
-	       a->ctime_sec == b->ctime_sec && a->ctime_nsec == b->ctime_nsec;
+	       a->birth_sec == b->birth_sec && a->birth_nsec == b->birth_nsec;
+}
+
+bool
+stamp_same(const struct disk_stat *a, const struct disk_stat *b)
+{
+	return stamp_same_file(a, b) && a->links == b->links &&
+	       a->size == b->size && a->mtime_sec == b->mtime_sec &&
+	       a->mtime_nsec == b->mtime_nsec && a->ctime_sec == b->ctime_sec &&
+	       a->ctime_nsec == b->ctime_nsec;
 }
 
 /* Nanoseconds within which changes may be stamped alike. */

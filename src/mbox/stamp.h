@@ -14,7 +14,13 @@
 /* A coarse clock may stamp two changes within this time alike. */
 #define STAMP_COARSE_NS 20000000
 
-/* Whether two looks at a maildrop saw the same file in the same state. */
+/*
+ * Whether two looks at a maildrop saw the same file. The inode number alone does not
+ * tell: the file system gives it to another file once that one is gone.
+ */
+bool stamp_same_file(const struct disk_stat *a, const struct disk_stat *b);
+
+/* The same, and in the same state. */
 bool stamp_same(const struct disk_stat *a, const struct disk_stat *b);
 
 /*

@@ -3,8 +3,8 @@
  *
  * The index is asked first. If it vouches for the file, nothing of the file is
  * read, of the index often the header alone, and no dotlock is needed: see
- * survey_settled(). All else is done under both locks. If the file has only
- * grown, its last messages are scanned again together with the tail: the
+ * survey_settled(). All else is done under both locks. If the same file has
+ * only grown, its last messages are scanned again together with the tail: the
  * scanner must find them as they are recorded and a message boundary where the
  * record ends. The other messages are not needed for that and not read where they
  * are many; so whether new ones are copies is looked at when all are read. In every

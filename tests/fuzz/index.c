@@ -21,14 +21,14 @@
 #include "wire.h"
 
 /* Of the format: see index.c. That they are right is seen by forging nothing. */
-#define HEADER 152
+#define HEADER 168
 #define RECORD 64
 #define PART 2048
 #define COUNT_AT 16
 #define GONE_AT 20
-#define RECORDS_AT 128
-#define RECORDS_SUM_AT 136
-#define HEADER_SUM_AT 144
+#define RECORDS_AT 144
+#define RECORDS_SUM_AT 152
+#define HEADER_SUM_AT 160
 
 #define INDEX_MAX 4096
 #define DELETING 0xff

@@ -5,7 +5,7 @@
 #include "letters.h"
 #include "fake_disk.h"
 
-#define HEADER 152 /* octets of the index before its records */
+#define HEADER 168 /* octets of the index before its records */
 
 #define NOON 43200000000000LL
 #define MS 1000000LL
