@@ -146,7 +146,10 @@ tls_version(const struct tls *tls)
 	return (unsigned)SSL_version(tls->ssl);
 }
 
-/* A label of IANA's, no context, 32 octets. Needs the extended master secret. */
+/*
+ * RFC 9266 section 2: an empty context, which for TLS 1.2 is not the same as none
+ * (RFC 5705 section 4), and 32 octets. Needs the extended master secret.
+ */
 static size_t
 bind_exporter(SSL *ssl, unsigned char data[TLS_BINDING_MAX])
 {
@@ -156,7 +159,7 @@ bind_exporter(SSL *ssl, unsigned char data[TLS_BINDING_MAX])
 	if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1)
 		return 0;
 	return SSL_export_keying_material(ssl, data, OCTETS, label,
-	           sizeof(label) - 1, NULL, 0, 0) == 1
+	           sizeof(label) - 1, (const unsigned char *)"", 0, 1) == 1
 	           ? OCTETS
 	           : 0;
 }

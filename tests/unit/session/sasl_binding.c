@@ -23,9 +23,12 @@ make_certificate(EVP_PKEY *key)
 	return certificate;
 }
 
-/* Both ends turn to TLS. Returns tls-server-end-point, RFC 5929 section 4. */
+/*
+ * Both ends turn to TLS of that version. Returns tls-server-end-point, RFC 5929
+ * section 4.
+ */
 static void
-secure(struct dialogue *d, unsigned char end_point[32])
+secure(struct dialogue *d, int version, unsigned char end_point[32])
 {
 	SSL_CTX *server = SSL_CTX_new(TLS_server_method());
 	SSL_CTX *client = SSL_CTX_new(TLS_client_method());
@@ -41,6 +44,7 @@ secure(struct dialogue *d, unsigned char end_point[32])
 	assert_int_equal(SSL_CTX_set_num_tickets(server, 0), 1);
 	channel->tls = tls_new(server, channel->in);
 	d->ssl = SSL_new(client);
+	assert_int_equal(SSL_set_max_proto_version(d->ssl, version), 1);
 	assert_int_equal(SSL_set_fd(d->ssl, d->wire), 1);
 	for (int i = 0; i < 10 && result != IO_DONE; i++) {
 		(void)SSL_connect(d->ssl);
@@ -81,7 +85,7 @@ test_flags(void **state)
 	assert_refused_here(d, "mechanism is not offered");
 	begin(d, "SCRAM-SHA-256", "y,,n=mrose,r=abc");
 	say(d, OCTETS("*"));
-	secure(d, end_point);
+	secure(d, TLS1_3_VERSION, end_point);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		snprintf(command, sizeof(command), "AUTH %s ", rows[i].mechanism);
 		snprintf(first, sizeof(first), "%s,,n=mrose,r=abc", rows[i].flag);
@@ -112,7 +116,7 @@ test_downgrade(void **state)
 		struct dialogue *d = dialogue_begin(
 		    "SCRAM-SHA-256-PLUS SCRAM-SHA-256");
 
-		secure(d, end_point);
+		secure(d, TLS1_3_VERSION, end_point);
 		answers_challenge(d, 4096);
 		answers_login(d, results[i]);
 		say64(d, "AUTH SCRAM-SHA-256 ", OCTETS("y,,n=mrose,r=abc"));
@@ -146,8 +150,12 @@ say_bound(struct dialogue *d, const char *header, const void *data, size_t lengt
 	assert_proof(d, foreign, NULL);
 }
 
+/*
+ * The exporter's context is there, and empty (RFC 9266 section 2): to TLS 1.2
+ * that is another than none (RFC 5705 section 4).
+ */
 static void
-test_binding(void **state)
+check_binding(int version)
 {
 	static const char *const headers[] = {"p=tls-server-end-point,,",
 	    "p=tls-exporter,,"};
@@ -155,9 +163,8 @@ test_binding(void **state)
 	unsigned char data[2][32];
 	char first[64];
 
-	(void)state;
 	d->config.auth.max_attempts = 100;
-	secure(d, data[0]);
+	secure(d, version, data[0]);
 	assert_int_equal(SSL_export_keying_material(d->ssl, data[1],
 	                     sizeof(data[1]), "EXPORTER-Channel-Binding", 24,
 	                     (const unsigned char *)"", 0, 1),
@@ -187,6 +194,14 @@ test_binding(void **state)
 		}
 	}
 	dialogue_end(d);
+}
+
+static void
+test_binding(void **state)
+{
+	(void)state;
+	check_binding(TLS1_2_VERSION);
+	check_binding(TLS1_3_VERSION);
 }
 
 int
