@@ -242,6 +242,7 @@ ask_pam(const struct pam_library *pam, const struct config *config,
 	const int flags = PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK;
 	pam_handle_t *handle = NULL;
 	enum auth_result result;
+	bool account = false;
 	int code;
 
 	code = pam->start(service, request->user, &conversation, &handle);
@@ -249,10 +250,15 @@ ask_pam(const struct pam_library *pam, const struct config *config,
 		code = set_items(pam, handle, request);
 	if (code == PAM_SUCCESS && request->mech != IPC_MECH_EXTERNAL)
 		code = pam->authenticate(handle, flags);
-	if (code == PAM_SUCCESS)
+	if (code == PAM_SUCCESS) {
+		account = true;
 		code = pam->acct_mgmt(handle, flags);
+	}
 	explicit_bzero(copy.secret, sizeof(copy.secret));
 	result = translate(pam, code, service, request->user);
+	/* pam_deny(8) says of an account what it says of a password */
+	if (account && result == AUTH_PASSWORD)
+		result = AUTH_LOCKED;
 	if (result == AUTH_OK)
 		result = fill_account(config, name_given(pam, handle), verdict);
 	if (result == AUTH_OK && request->mech == IPC_MECH_EXTERNAL &&

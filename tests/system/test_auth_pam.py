@@ -21,6 +21,11 @@ from test_auth import hashed
 MAIL = oracle.mbox_of(oracle.message_of(120), oracle.message_of(200, b"2"))
 MODULE = harness.ROOT / "tests" / "pam" / "pam_poplar_test.c"
 UNIX = "auth required pam_unix.so\naccount required pam_unix.so\n"
+# as Debian's common-auth and common-account have it: pam_deny refuses, with one code for all
+DEBIAN = "".join(f"{phase} [success=1 {mild}default=ignore] pam_unix.so\n"
+                 f"{phase} requisite pam_deny.so\n"
+                 f"{phase} required pam_permit.so\n"
+                 for phase, mild in (("auth", ""), ("account", "new_authtok_reqd=done ")))
 
 
 def run(*command):
@@ -96,6 +101,19 @@ class SystemUsers(PamCase):
             client.ok("DELE 1")
             client.quit()
         self.assertEqual(os.stat(server.path(name)).st_uid, pwd.getpwnam(name).pw_uid)
+
+    def test_B25_reasons_where_pam_deny_refuses(self):
+        good, locked, expired = (
+            self.user("secret"), self.user("secret"), self.user("secret", "-e", "1990-01-01"))
+        run("usermod", "-L", locked)
+        server = self.serve(self.service(DEBIAN), good, **{"auth.failure_delay": "10ms"})
+        for name, password, reason in (
+                (good, "wrong", "password"), ("ptnobody", "secret", "unknown"),
+                (locked, "secret", "locked"), (expired, "secret", "locked"),
+                (expired, "wrong", "password")):
+            with self.subTest(password=password, reason=reason):
+                self.refused(server, name, password, "[AUTH]", reason)
+        server.logged_in(good).quit()
 
     def test_B25_one_text_for_all_reasons(self):
         good, locked, expired, low = (
