@@ -107,7 +107,8 @@ inetd_run(const struct config *config, const struct sandbox *sandbox, bool tls)
 		log_error("-S needs tls.certificate, tls.private_key and a socket");
 		return EX_CONFIG;
 	}
-	setup.apop = users_offer_apop(config->auth.users_file);
+	setup.apop = users_is_used(config) &&
+	             users_offer_apop(config->auth.users_file);
 	setup.scram = auth_users_alone(config) &&
 	              users_offer_scram(config->auth.users_file);
 	return monitor_run(&setup);

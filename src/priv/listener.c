@@ -103,7 +103,7 @@ describe_monitor(const struct listener *listener, struct monitor_setup *setup)
 	setup->client_in = setup->client_out = -1;
 	setup->life = listener->life[0];
 	setup->table = listener->table;
-	setup->apop = listener->apop;
+	setup->apop = listener->apop && users_is_used(setup->config);
 	setup->scram = listener->scram && auth_users_alone(setup->config);
 	setup->tls = listener->serving.tls;
 }

@@ -223,6 +223,12 @@ users_challenge(const struct config *config, const struct auth_request *request,
 	return result;
 }
 
+bool
+users_is_used(const struct config *config)
+{
+	return text_list_holds(config->auth.backends, "users");
+}
+
 /* Stops at the first secret that serves APOP. */
 static bool
 visit_apop(struct users_line *line, void *ctx)

@@ -9,6 +9,9 @@
 
 #include "config.h"
 
+/* Whether `users` is one of the back ends; else nobody asks for the file. */
+bool users_is_used(const struct config *config);
+
 /*
  * Whether any user of the users file has an APOP secret: then, and only then,
  * the greeting holds a timestamp. No secret stays in memory. An absent file
@@ -26,7 +29,7 @@ bool users_offer_scram(const char *path);
 /*
  * Reads the whole users file and logs each fault with its line, and with a
  * warning how many users have a uid that cannot log in. Returns the number of
- * faults; an absent file has none.
+ * faults; a file that is absent, or not used, has none.
  */
 unsigned users_verify(const struct config *config);
 

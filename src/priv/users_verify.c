@@ -128,6 +128,8 @@ users_verify(const struct config *config)
 	char *text = NULL;
 	size_t size;
 
+	if (!users_is_used(config))
+		return 0;
 	seen.names = open_memstream(&text, &size);
 	if (seen.names == NULL ||
 	    users_scan(path, visit, &seen, &reason) == USERS_REFUSED) {

@@ -91,8 +91,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct watch watch = {.data = data, .size = size, .number = 1};
 	int fd = memfd_create("users", MFD_CLOEXEC);
 	const char *reason;
-	char path[64];
-	const struct config config = {.auth = {.users_file = path}};
+	char path[64], backends[] = "users";
+	const struct config config = {
+	    .auth = {.backends = backends, .users_file = path},
+	};
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
 	require(fd != -1 && write(fd, data, size) == (ssize_t)size);

@@ -257,6 +257,13 @@ class Apop(AuthCase):
         with self.serve({"mrose": "{APOP}x"}).client() as client:
             self.assertRegex(client.greeting, r"^\+OK POP3 server ready <[^<>@]+@[^<>@]+>$")
 
+    def test_no_timestamp_for_a_file_that_nobody_asks(self):
+        for mode in ("standalone", "inetd"):
+            server = self.daemon(users={"mrose": "{APOP}x"}, mode=mode,
+                                 options={"auth.backends": "pam"})
+            with self.subTest(mode=mode), server.client() as client:
+                self.assertNotIn("<", client.greeting)
+
 
 class Exclusion(AuthCase):
     def holder(self, server, second):

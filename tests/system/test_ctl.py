@@ -479,6 +479,14 @@ class Check(TestCase):
         self.put(b"a@b:!:5000:5000:::/srv/%d/%n%%\nc:!:5000:5000::/srv/c:%h/%u\nd:!:5000:5000:::%h\n")
         self.assertEqual(self.ctl("check", "-c", config), "configuration is good\n")
 
+    def test_users_file_that_nobody_asks(self):
+        config = self.good()
+        self.put(b"a:{PLAIN}:5000:5000:::\n")
+        self.ctl("check", "-c", config, code=CONFIG)
+        said = self.ctl("check", "-c", config, "-o", "auth.backends=pam")
+        self.assertIn("configuration is good\n", said)
+        self.assertNotIn(str(self.users), said)
+
     def test_one_maildrop_for_all(self):
         config = self.good()
         for path, warned in ((self.place, True), (f"{self.place}/%%u", True),

@@ -134,8 +134,9 @@ ask_apop(const char *name, const char *digest)
 static inline unsigned
 verify(void)
 {
+	char backends[] = "users";
 	const struct config config = {
-	    .auth = {.users_file = path, .first_uid = 1000},
+	    .auth = {.backends = backends, .users_file = path, .first_uid = 1000},
 	};
 
 	return users_verify(&config);
