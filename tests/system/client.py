@@ -8,6 +8,10 @@ import re
 import socket
 import struct
 
+# Seconds until what is waited for counts as never coming. A slow or busy machine
+# takes its time; only a fault makes a test wait this long.
+PATIENCE = 30
+
 
 class ProtocolError(AssertionError):
     """The server broke the protocol."""
@@ -23,7 +27,7 @@ class Client:
     head: octets that go first, such as a proxy's header.
     """
 
-    def __init__(self, port, host="127.0.0.1", timeout=20, greet=True, rcvbuf=None, head=b""):
+    def __init__(self, port, host="127.0.0.1", timeout=PATIENCE, greet=True, rcvbuf=None, head=b""):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
@@ -39,7 +43,7 @@ class Client:
         self.greeting = self.status() if greet else None
 
     @classmethod
-    def over(cls, sock, timeout=20, greet=True):
+    def over(cls, sock, timeout=PATIENCE, greet=True):
         """A client on a socket that is connected already."""
         client = cls.__new__(cls)
         client.sock = sock

@@ -55,7 +55,7 @@ def let_go(folder):
     def gone():
         return subprocess.run(["umount", folder], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL).returncode == 0
-    harness.wait_until(gone, 20, f"umount {folder}")
+    harness.wait_until(gone, what=f"umount {folder}")
 
 
 class Mount:
@@ -128,8 +128,8 @@ class Disk(Image):
             [harness.BUILD / "tools" / "volatile", self.file, shown, str(SECTOR[self.kind])],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.disk, self.power = shown / "disk", shown / "power"
-        harness.wait_until(lambda: self.disk.exists() or self.tool.poll() is not None, 20,
-                           "the disk")
+        harness.wait_until(lambda: self.disk.exists() or self.tool.poll() is not None,
+                           what="the disk")
         if self.tool.poll() is not None:
             raise OSError(self.tool.communicate()[1])
         self._mount("-t", self.kind, "-o", self.options, self.disk)
@@ -138,7 +138,7 @@ class Disk(Image):
         super().umount()
         if self.tool is not None:
             let_go(self.disk.parent)
-            self.tool.communicate(timeout=20)
+            self.tool.communicate(timeout=harness.PATIENCE)
             self.tool = None
 
     def cut(self, seed):

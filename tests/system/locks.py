@@ -65,7 +65,7 @@ class LocksCase(harness.TestCase):
         server.give(fresh, 0o644)
         when = time.time() - age
         os.utime(fresh, (when, when))
-        wait_until(lambda: not os.path.lexists(path), 5, "our own dotlock to go")
+        wait_until(lambda: not os.path.lexists(path), what="our own dotlock to go")
         os.link(fresh, path)
         fresh.unlink()
         return path

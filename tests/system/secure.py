@@ -12,7 +12,7 @@ import ssl
 import tempfile
 
 import harness
-from client import Client
+from client import PATIENCE, Client
 
 try:
     from cryptography import x509
@@ -167,7 +167,7 @@ class TlsDaemon(harness.Daemon):
 
     def _greets(self):
         try:
-            with harness.Daemon.client(self, timeout=10) as client:
+            with harness.Daemon.client(self) as client:
                 return client.greeting.startswith("+OK POP3 server ready")
         except ConnectionRefusedError:
             if self.process.poll() is not None:
@@ -178,7 +178,7 @@ class TlsDaemon(harness.Daemon):
     def client(self, **kwargs):
         return self.tls_client(**kwargs) if self.always else super().client(**kwargs)
 
-    def tls_client(self, context=None, name=NAME, timeout=20, greet=True):
+    def tls_client(self, context=None, name=NAME, timeout=PATIENCE, greet=True):
         """TLS from the first octet."""
         sock = socket.create_connection(("127.0.0.1", self.tls_port), timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -168,12 +168,12 @@ def recover(server):
                             stderr=log).wait(60)
 
 
-def wait_settled(server, seconds=10):
+def wait_settled(server):
     """Until no process works on a maildrop any more, and nothing is left of
     one. Between the death of a monitor and the recovery there is none."""
     def settled():
         return not leftovers(server) and not server.monitors()
     try:
-        wait_until(settled, seconds)
+        wait_until(settled)
     except AssertionError:
         raise AssertionError(f"left over: {leftovers(server)}, {server.monitors()}") from None

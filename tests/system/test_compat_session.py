@@ -3,13 +3,14 @@ import fcntl
 import os
 import poplib
 import socket
+import statistics
 import time
 
 import harness
 import oracle
 import secure
 from client import Client, Closed
-from harness import measures, needs_program, wait_until
+from harness import PATIENCE, measures, needs_program, wait_until
 from locks import fcntl_lock
 from test_compat import MAIL, MESSAGES, SECRET, CompatCase
 
@@ -170,7 +171,7 @@ class Within(CompatCase):
                 limit = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
                 self.assertTrue(60000 <= limit <= 600000, limit)
                 client.quit()
-            self.assertEqual(process.wait(10), 0)
+            self.assertEqual(process.wait(PATIENCE), 0)
 
     @measures
     def test_header_previews_by_top_do_not_read_the_message(self):
@@ -264,11 +265,12 @@ class Within(CompatCase):
     @measures
     def test_stall_of_44_ms_for_each_message(self):
         client = self.serve().logged_in()
-        begin = time.monotonic()
-        for _ in range(10):
-            for n in range(1, 31):
-                client.retr(n)
-        self.assertLess(time.monotonic() - begin, 300 * 0.015)
+        taken = []
+        for n in [*range(1, 31)] * 10:
+            begin = time.monotonic()
+            client.retr(n)
+            taken.append(time.monotonic() - begin)
+        self.assertLess(statistics.median(taken), 0.015)
 
     @measures
     def test_stall_of_a_second_after_a_delivery(self):

@@ -273,7 +273,7 @@ class Journals(DiskCase):
                           victims=[monitor, self.box.process.pid])
             strike.quit_reply(client)
             blow.finish()
-            self.box.process.wait(10)
+            self.box.process.wait(harness.PATIENCE)
             self.box.process = None
             [self.journal] = self.box.state_dir.glob("*/journal")
             self.octets = self.journal.read_bytes()

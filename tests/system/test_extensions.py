@@ -205,11 +205,11 @@ class Proxy(Case):
 
     def test_three_seconds(self):
         server = self.proxied()
+        began = time.monotonic()
         with Client(server.port, greet=False) as client:
             client.send(b"PROXY TCP4")
-            began = time.monotonic()
             client.expect_closed()
-            self.assertTrue(2.5 < time.monotonic() - began < 6)
+        self.assertTrue(2.9 < time.monotonic() - began < 15)
         server.wait_log("no PROXY header.* reason=timeout$")
 
     def test_refused_elsewhere(self):
@@ -228,7 +228,7 @@ class Proxy(Case):
     def test_an_empty_line_is_no_header(self):
         server = self.daemon(listen__proxy_networks="192.0.2.0/24")
         for octets in (b"\r\n", b"\r\n\r\n", b"\n", b"\r\n\r\n\0\r\n"):
-            with self.subTest(octets=octets), Client(server.port, timeout=3) as client:
+            with self.subTest(octets=octets), Client(server.port) as client:
                 client.send(octets)
                 for _ in range(octets.count(b"\n")):
                     self.assertTrue(client.status().startswith("-ERR"))
@@ -298,9 +298,10 @@ class Proxy(Case):
         config.write_text(f"""
 defaults
     mode tcp
-    timeout connect 5s
+    timeout connect 30s
     timeout client 30s
     timeout server 30s
+    timeout check 30s
 listen pop3
     bind 127.0.0.1:{port} {f"ssl crt {config.parent}/pem" if pem else ""}
     option tcp-check
@@ -318,7 +319,7 @@ listen pop3
                 return True
             except OSError:
                 return False
-        wait_until(answers, 10, "HAProxy")
+        wait_until(answers, what="HAProxy")
         time.sleep(0.5)  # some health checks
         self.assertNotIn("login=fail", server.log())
         return port

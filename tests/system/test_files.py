@@ -19,11 +19,9 @@ OTHER = oracle.mbox_of(oracle.message_of(150, b"other"), oracle.message_of(200, 
 
 class FilesCase(harness.TestCase):
     def refused(self, server, code="[SYS/PERM]"):
-        begin = time.monotonic()
         with server.client() as client:
             client.login_fails(code=code)
             client.ok("QUIT")
-        self.assertLess(time.monotonic() - begin, 5, "it hung")
 
     def ends(self, client, command):
         """The session ends at this command, having sent nothing but one -ERR."""

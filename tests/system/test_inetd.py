@@ -15,7 +15,7 @@ import harness
 import oracle
 import secure
 from client import Client
-from harness import Daemon, kill, needs_root, wait_until
+from harness import PATIENCE, Daemon, kill, needs_root, wait_until
 
 MAIL = oracle.mbox_of(*(oracle.message_of(100 + 20 * n, b"%d" % n) for n in range(1, 4)))
 PACKAGES = harness.ROOT / "build" / "pkgs"
@@ -81,7 +81,7 @@ class Inetds(InetdCase):
                                        stderr=log, start_new_session=True)
         self.addCleanup(self.end, process)
         self.addCleanup(self._show_log, server)
-        wait_until(lambda: self.accepts(server.port), 10, program, 0.05)
+        wait_until(lambda: self.accepts(server.port), what=program, pause=0.05)
         self.whole_session(server.client())
         self.assertEqual(server.read(), oracle.without(MAIL, {2}))
         self.several(server)
@@ -109,7 +109,7 @@ class Inetds(InetdCase):
             stat = harness.proc_stat(pid)
             if stat and stat[3] == str(process.pid):
                 kill(pid, signal.SIGTERM)
-        process.wait(10)
+        process.wait(PATIENCE)
 
     def test_openbsd_inetd(self):
         self.under("inetd", OPENBSD, ["-d", "-i", "CONF"])
@@ -130,7 +130,7 @@ class Descriptors(InetdCase):
                                 stderr=log if stderr is None else stderr)
 
     def ended(self, process):
-        self.assertEqual(process.wait(10), 0)
+        self.assertEqual(process.wait(PATIENCE), 0)
 
     def test_pipes(self):
         server = self.laid_out()
@@ -218,7 +218,7 @@ class Descriptors(InetdCase):
         ours, theirs = socket.socketpair()
         with theirs:
             process = self.serve(server, theirs, theirs, theirs)
-        self.assertNotEqual(process.wait(10), 0)
+        self.assertNotEqual(process.wait(PATIENCE), 0)
         said = ours.makefile("rb").read()
         self.assertRegex(said, REFUSAL)
 

@@ -12,27 +12,29 @@ import time
 import harness
 import oracle
 from client import Closed
-from harness import kill, needs_root
+from harness import kill, needs_root, wait_until
 from locks import HOST, MAIL, LocksCase, dead_pid, fcntl_lock, flock_of, is_locked
+
+LOCK_WAIT = 60
 
 
 class OthersLocks(LocksCase):
     """68, 69: fresh locks of other programs."""
 
     def waits(self, server, release):
+        begin = time.monotonic()
         timer = threading.Timer(5, release)
         timer.start()
-        begin = time.monotonic()
-        with server.logged_in() as client:
+        with server.logged_in(timeout=LOCK_WAIT) as client:
             waited = time.monotonic() - begin
             self.assert_served(client, oracle.parse(MAIL))
             client.quit()
         timer.join()
-        self.assertTrue(4.5 < waited < 7, waited)
+        self.assertTrue(5 <= waited < LOCK_WAIT / 2, waited)
         self.assertEqual(self.names(server), ["mrose"])
 
     def test_F68_fcntl_lock_for_5_seconds(self):
-        server = self.serve(lock_wait="10s")
+        server = self.serve(lock_wait=f"{LOCK_WAIT}s")
         with contextlib.ExitStack() as stack:
             stack.enter_context(fcntl_lock(server.path()))
             self.waits(server, stack.close)
@@ -42,7 +44,7 @@ class OthersLocks(LocksCase):
         with fcntl_lock(server.path()):
             begin = time.monotonic()
             self.refused(server)
-            self.assertTrue(0.9 < time.monotonic() - begin < 3)
+            self.assertTrue(0.9 < time.monotonic() - begin < 9)
         self.deletes(server)
 
     def test_F68_locks_of_others_around_an_unchanged_maildrop(self):
@@ -102,7 +104,7 @@ class OthersLocks(LocksCase):
         client.quit()
 
     def test_F69_dotlock_for_5_seconds(self):
-        server = self.serve(lock_wait="10s")
+        server = self.serve(lock_wait=f"{LOCK_WAIT}s")
         lock = self.put_lock(server, f"{os.getpid()}\n")
         self.waits(server, lock.unlink)
 
@@ -180,7 +182,7 @@ class Stale(LocksCase):
 
     def test_F70_ours_of_a_dead_session_at_once(self):
         """One process for each connection: nobody clears up but the next login."""
-        options = {"maildrop.lock_hold": "session"}
+        options = {"maildrop.lock_hold": "session", "maildrop.lock_wait": "0s"}
         server = self.daemon(MAIL, mode="inetd", check=False, options=options,
                              privileged=self.privileged)
         client = server.logged_in()
@@ -188,11 +190,9 @@ class Stale(LocksCase):
         for pid in server.members():
             kill(pid)
         client.close()
-        server.wait_idle()
+        wait_until(lambda: not server.members(), what="their end")
         self.assertTrue(self.lockfile(server).exists())
-        begin = time.monotonic()
         self.deletes(server)
-        self.assertLess(time.monotonic() - begin, 1)
         self.assertEqual(self.names(server), ["mrose"])
         self.assertEqual(server.log().count("removed the dotlock of a session that died"), 1)
 

@@ -27,8 +27,8 @@ class Deaths(LocksCase):
         return server, client
 
     def is_free(self, server):
-        wait_until(lambda: not self.lockfile(server).exists(), 5, "the end of the dotlock")
-        wait_until(lambda: not is_locked(server.path()), 5, "the end of the fcntl lock")
+        wait_until(lambda: not self.lockfile(server).exists(), what="the end of the dotlock")
+        wait_until(lambda: not is_locked(server.path()), what="the end of the fcntl lock")
         self.assertEqual(self.names(server), ["mrose"])
         self.assertEqual(server.read(), MAIL)
         self.deletes(server)
@@ -44,7 +44,7 @@ class Deaths(LocksCase):
         session = server.session()
         kill(server.monitors()[0])
         client.expect_closed()
-        wait_until(lambda: harness.proc_stat(session) is None, 5, "the end of the session")
+        wait_until(lambda: harness.proc_stat(session) is None, what="the end of the session")
         self.is_free(server)
 
     def test_F75_everything_killed(self):
@@ -120,7 +120,7 @@ class Held(LocksCase):
         time.sleep(0.3)
         self.assertEqual(done, [])
         client.quit()
-        thread.join(10)
+        thread.join(harness.PATIENCE)
         self.assertEqual(self.server.read(), oracle.without(MAIL, {1}) + MAIL)
 
     def test_E62_replaced_all_the_same(self):
@@ -201,7 +201,7 @@ class Renewed(LocksCase):
         with server.logged_in() as client:
             lock = self.lockfile(server)
             first = lock.stat()
-            wait_until(lambda: lock.stat().st_mtime_ns != first.st_mtime_ns, 5, "a new time")
+            wait_until(lambda: lock.stat().st_mtime_ns != first.st_mtime_ns, what="a new time")
             self.assertEqual(lock.stat().st_ino, first.st_ino)
             client.ok("DELE 2")
             client.quit()
@@ -215,7 +215,7 @@ class Between(LocksCase):
     def gone(self, server):
         """The dotlock goes a moment after the reply."""
         self.assertFalse(is_locked(server.path()))
-        wait_until(lambda: self.names(server) == ["mrose"], 5, "the end of the dotlock")
+        wait_until(lambda: self.names(server) == ["mrose"], what="the end of the dotlock")
 
     def test_free_between(self):
         server = self.serve()

@@ -115,12 +115,12 @@ class Examples(unittest.TestCase):
                 if b"ready" in line:
                     break
             else:
-                self.fail(f"it ended with {process.wait(10)}")
+                self.fail(f"it ended with {process.wait(client.PATIENCE)}")
             name = "nobody" if who else pwd.getpwuid(os.getuid()).pw_name
             with client.Client(port) as session:
                 self.assertRegex(session.login(name, "secret"), r"^\+OK \d+ messages")
             process.terminate()
-            self.assertEqual(process.wait(20), 0)
+            self.assertEqual(process.wait(client.PATIENCE), 0)
 
 
 if __name__ == "__main__":

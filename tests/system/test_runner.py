@@ -59,7 +59,7 @@ class Ends(harness.TestCase):
         return process
 
     def assert_ended(self, process, why, verdicts):
-        said, _ = process.communicate(timeout=15)
+        said, _ = process.communicate(timeout=harness.PATIENCE)
         self.assertEqual(process.returncode, 1)
         self.assertIn(why, said)
         lines = [line.partition(" (")[0] for line in said.splitlines() if line[:1] != "#"]
@@ -76,7 +76,7 @@ class Ends(harness.TestCase):
                     "not ok 1 - -c Ended.test_1_waits", "1..1"])
 
     def test_out_of_time(self):
-        self.assert_ended(self.piece(5), "the test ran out of time", [
+        self.assert_ended(self.piece(10), "the test ran out of time", [
             "not ok 1 - -c Ended.test_1_waits", "ok 2 - -c Ended.test_2_comes_behind", "1..2"])
 
 

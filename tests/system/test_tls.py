@@ -265,11 +265,11 @@ class Faults(TlsCase):
         _, _, _, octets = hello()
         for stls in (False, True):
             for part in (b"", octets[:1], octets[:100], octets):
+                begin = time.monotonic()
                 with self.subTest(stls=stls, octets=len(part)), self.raw(server, stls) as client:
                     client.send(part)
-                    begin = time.monotonic()
                     client.rest()
-                    self.assertTrue(0.9 < time.monotonic() - begin < 3)
+                    self.assertTrue(0.9 < time.monotonic() - begin < 10)
             server.wait_log("TLS handshake failed reason=timeout")
         # one octet now and then does not help
         with self.raw(server, False) as client:
@@ -278,7 +278,7 @@ class Faults(TlsCase):
                 for octet in octets:
                     client.send(bytes([octet]))
                     time.sleep(0.05)
-            self.assertLess(time.monotonic() - begin, 3)
+            self.assertLess(time.monotonic() - begin, 10)
         server.wait_idle()
 
     def test_C45_close_without_close_notify(self):

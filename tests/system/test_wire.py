@@ -6,7 +6,8 @@ import time
 import harness
 import oracle
 from client import Client, Closed
-from harness import FASTCLOCK_FACTOR, children, needs_fastclock, peak_memory, wait_until
+from harness import (FASTCLOCK_FACTOR, PATIENCE, children, needs_fastclock, peak_memory,
+                     wait_until)
 
 MAIL = oracle.mbox_of(*(oracle.message_of(100 + 20 * n, b"%d" % n) for n in range(1, 6)))
 FLAT = 4 << 20  # octets that a session may grow by and still count as flat
@@ -215,7 +216,7 @@ class Flow(harness.TestCase):
         time.sleep(1)  # the client does not read
         self.assert_memory(max(map(peak_memory, server.sessions())) - before, FLAT)
         self.check_replies(client, due, messages)
-        sender.join(10)
+        sender.join(PATIENCE)
         self.assert_memory(max(map(peak_memory, server.sessions())) - before, FLAT)
         client.quit()
 
@@ -388,9 +389,9 @@ class Timers(harness.TestCase):
         before = server.digest()
         client = server.logged_in(rcvbuf=4096)
         client.ok("DELE 2")
-        client.send(b"RETR 1\r\nQUIT\r\n")
         begin = time.monotonic()
-        line = server.wait_log(r" end=\w+", 20)
+        client.send(b"RETR 1\r\nQUIT\r\n")
+        line = server.wait_log(r" end=\w+")
         self.assertIn("end=timeout", line)
         self.assertGreater(time.monotonic() - begin, self.TEN_MINUTES * 0.9)
         self.assertEqual(server.digest(), before)
@@ -414,20 +415,20 @@ class Timers(harness.TestCase):
     def test_A22_idle_kept(self):
         server = self.fast(MAIL)
         client = server.logged_in()
-        for _ in range(3):
-            time.sleep(self.TEN_MINUTES * 0.9)
+        for _ in range(3):  # more than that in all
+            time.sleep(self.TEN_MINUTES / 2)
             client.ok("NOOP")
 
     @needs_fastclock
     def test_A22_idle_closed(self):
         server = self.fast(MAIL)
         client = server.logged_in()
-        client.ok("DELE 1")
         begin = time.monotonic()
+        client.ok("DELE 1")
         client.expect_closed()
         took = time.monotonic() - begin
         self.assertGreater(took, self.TEN_MINUTES * 0.98)
-        self.assertLess(took, self.TEN_MINUTES * 1.5)
+        self.assertLess(took, self.TEN_MINUTES * 4)
         self.assertIn("end=timeout", server.wait_log(r" end=\w+"))
         self.assertEqual(server.read(), MAIL)
 
@@ -437,11 +438,11 @@ class Timers(harness.TestCase):
         client = server.logged_in()
         begin = time.monotonic()
         with self.assertRaises((Closed, ConnectionError)):
-            while time.monotonic() < begin + 2 * self.TEN_MINUTES:
+            while time.monotonic() < begin + 5 * self.TEN_MINUTES:
                 client.send(b"N")
                 time.sleep(self.TEN_MINUTES / 10)
             client.line()
-        self.assertLess(time.monotonic() - begin, self.TEN_MINUTES * 1.5)
+        self.assertLess(time.monotonic() - begin, self.TEN_MINUTES * 4)
 
 
 class Dialogue(harness.TestCase):
