@@ -6,6 +6,7 @@
 
 #include <sys/file.h>
 
+#include "clock.h"
 #include "mbox/disk.h"
 
 static void
@@ -176,15 +177,20 @@ static void
 test_busy(void **state)
 {
 	struct box box;
+	uint64_t begin;
 	int fd;
 
 	(void)state;
 	make(&box);
 	fd = open(box.mbox, O_RDWR);
 	assert_int_equal(disk_lock(fd, true), 0);
+	begin = clock_now();
 	assert_int_equal(box_try(&box, O_RDWR), MD_BUSY);
+	assert_true(clock_now() - begin >= box.limits.lock_wait_ms);
 	assert_int_equal(box.dotlocks, 0);
-	assert_in_range(box.paused, 150, 250);
+	/* they double up */
+	assert_in_range(box.pauses, 1, 8);
+	assert_in_range(box.paused, 1, box.limits.lock_wait_ms);
 	close(fd);
 	box_close(&box);
 	box_open(&box);
@@ -213,6 +219,7 @@ test_waits(void **state)
 	other = open(box.mbox, O_RDWR);
 	assert_int_equal(disk_lock(other, true), 0);
 	box.when_pausing = let_go;
+	box.limits.lock_wait_ms = 60000;
 	box_open(&box);
 	assert_int_equal(box.pauses, 3);
 	box_remove(&box);
@@ -228,11 +235,13 @@ test_dotlock_busy(void **state)
 	make(&box);
 	box.busy = 3;
 	box.when_pausing = expect_free;
+	box.limits.lock_wait_ms = 60000;
 	box_open(&box);
 	assert_int_equal(box.pauses, 3);
 	assert_int_equal(box.dotlocks, 1);
 	box_close(&box);
 	box_append(&box, A);
+	box.limits.lock_wait_ms = 200;
 	box.busy = 1000000;
 	assert_int_equal(box_try(&box, O_RDWR), MD_BUSY);
 	assert_true(is_free(&box));

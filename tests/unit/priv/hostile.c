@@ -24,7 +24,7 @@
 #include "log.h"
 #include "priv/monitor.h"
 
-#define LIMIT_MS 10000
+#define LIMIT_MS 60000
 
 /* What the session does; it never comes back from it of its own will. */
 static void (*deed)(int pair);

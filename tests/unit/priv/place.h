@@ -113,7 +113,7 @@ try_open(struct place *p)
 {
 	enum opening_result result;
 
-	alarm(10);
+	alarm(60);
 	result = opening_open(&p->config, &p->account, p->file, "5f3a", "192.0.2.7",
 	    &p->opening);
 	alarm(0);
