@@ -47,7 +47,6 @@ run_stls(struct client *client, const struct args *args)
 		    "nothing may follow STLS before TLS is there");
 		return client_end(client, IPC_END_ERROR, CLOSE);
 	}
-	client->user[0] = '\0';
 	client->utf8 = false;
 	client->language = &languages[0];
 	client_say(client, "+OK begin TLS");
@@ -66,6 +65,7 @@ run_user(struct client *client, const struct args *args)
 		return client_failed(client);
 	}
 	strlcpy(client->user, args->first, sizeof(client->user));
+	client->named = true;
 	client_say(client, "+OK send PASS");
 	return GO_ON;
 }
@@ -73,14 +73,12 @@ run_user(struct client *client, const struct args *args)
 enum verdict
 run_pass(struct client *client, const struct args *args)
 {
-	char name[IPC_NAME_MAX];
 	enum verdict verdict;
 
 	if (client->user[0] == '\0')
 		return client_refuse(client, "send USER first");
-	strlcpy(name, client->user, sizeof(name));
-	client->user[0] = '\0';
-	verdict = login_with_secret(client, IPC_MECH_PASS, name, args->first);
+	verdict = login_with_secret(client, IPC_MECH_PASS, client->user,
+	    args->first);
 	explicit_bzero(args->first, strlen(args->first));
 	return verdict;
 }
@@ -90,7 +88,6 @@ run_apop(struct client *client, const struct args *args)
 {
 	if (client->setup->stamp[0] == '\0')
 		return client_refuse(client, "APOP is not offered here");
-	client->user[0] = '\0';
 	return login_with_secret(client, IPC_MECH_APOP, args->first, args->second);
 }
 

@@ -36,7 +36,8 @@ struct client {
 	bool local;                      /* the client is on this machine */
 	bool utf8;                       /* UTF8 was given */
 	bool certified;          /* the monitor can look at its certificate */
-	char user[IPC_NAME_MAX]; /* of USER; empty without one */
+	char user[IPC_NAME_MAX]; /* of USER, for the line behind it; else empty */
+	bool named;              /* this line was that USER */
 	unsigned failures;       /* failed logins */
 	struct sasl *sasl;       /* AUTH has begun; else NULL */
 	unsigned long_lines;

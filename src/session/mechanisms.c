@@ -116,7 +116,6 @@ run_auth(struct client *client, const struct args *args)
 
 	if (args->first == NULL)
 		return list_mechanisms(client);
-	client->user[0] = '\0';
 	mechanism = find_mechanism(args->first);
 	if (mechanism == NULL || !is_offered(client, mechanism))
 		return refuse_mechanism(client, mechanism);

@@ -54,6 +54,15 @@ fault(struct client *client)
 	    stream_can_send(&client->stream) ? CLOSE : DROP);
 }
 
+/* PASS comes immediately behind a USER that was taken (RFC 1939 section 7). */
+static void
+forget_user(struct client *client)
+{
+	if (!client->named)
+		client->user[0] = '\0';
+	client->named = false;
+}
+
 enum verdict
 turn_take(struct client *client)
 {
@@ -76,6 +85,7 @@ turn_take(struct client *client)
 	default:
 		verdict = fault(client);
 	}
+	forget_user(client);
 	/* also of a line that was too long: it may have been a password */
 	if (secret)
 		stream_wipe(&client->stream);

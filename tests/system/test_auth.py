@@ -105,6 +105,10 @@ class Credentials(AuthCase):
             client.err("PASS secret")
             client.login_fails("mrose", "wrong")
             client.err("PASS secret")  # the old name is not used again
+            for refused in ("PASS ", "PASS " + "x" * 256, "USER ", "USER " + "n" * 256, "NOOP"):
+                client.ok("USER mrose")
+                client.err(refused)
+                client.err("PASS secret", "send USER first")
             client.login("mrose", "secret")
 
     def test_B27_second_user_replaces_the_first(self):

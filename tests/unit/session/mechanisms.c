@@ -127,22 +127,6 @@ test_cleartext_refused(void **state)
 	dialogue_end(d);
 }
 
-/* A name given to USER belongs to PASS and to nothing behind AUTH. */
-static void
-test_user_is_forgotten(void **state)
-{
-	struct dialogue *d = dialogue_begin("PLAIN");
-
-	(void)state;
-	say(d, OCTETS("USER mrose"));
-	say(d, OCTETS("AUTH"));
-	assert_string_equal(d->client.user, "mrose");
-	assert_true(is_accepted(d, "PLAIN"));
-	say(d, OCTETS("PASS secret"));
-	assert_refused_here(d, "send USER first");
-	dialogue_end(d);
-}
-
 int
 main(void)
 {
@@ -150,7 +134,6 @@ main(void)
 	    cmocka_unit_test(test_offered),
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_cleartext_refused),
-	    cmocka_unit_test(test_user_is_forgotten),
 	};
 
 	return cmocka_run_group_tests_name("mechanisms", tests, NULL, NULL);

@@ -74,6 +74,43 @@ test_third_is_too_much(void **state)
 	dialogue_end(d);
 }
 
+/* Whatever comes between USER and PASS, refused or not: the name is gone. */
+static void
+test_pass_behind_user(void **state)
+{
+	static const char *const between[] = {"NOOP\r\n", "\r\n", "CAPA\r\n",
+	    "LANG en\r\n", "AUTH\r\n", "AUTH PLAIN =\r\n", "USER\r\n",
+	    "USER a b\r\n", "PASS\r\n", "STLS\r\n", "APOP mrose 0\r\n"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(between); i++) {
+		struct dialogue *d = dialogue_begin("PLAIN");
+
+		put(d, OCTETS("USER mrose\r\n"));
+		assert_string_equal(turn(d), "+OK send PASS\r\n");
+		assert_string_equal(d->client.user, "mrose");
+		put(d, between[i], strlen(between[i]));
+		(void)turn(d);
+		put(d, OCTETS("PASS " SECRET "\r\n"));
+		assert_string_equal(turn(d), "-ERR send USER first\r\n");
+		dialogue_end(d);
+	}
+}
+
+static void
+test_long_user(void **state)
+{
+	struct dialogue *d = dialogue_begin("PLAIN");
+
+	(void)state;
+	put(d, OCTETS("USER mrose\r\n"));
+	(void)turn(d);
+	put_long(d, STREAM_LINE_MAX);
+	assert_string_equal(turn(d), "-ERR line too long\r\n");
+	assert_string_equal(d->client.user, "");
+	dialogue_end(d);
+}
+
 static void
 test_foreign(void **state)
 {
@@ -96,6 +133,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_wiped),
 	    cmocka_unit_test(test_third_is_too_much),
+	    cmocka_unit_test(test_pass_behind_user),
+	    cmocka_unit_test(test_long_user),
 	    cmocka_unit_test(test_foreign),
 	};
 
