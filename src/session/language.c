@@ -74,6 +74,8 @@ static const struct translation german[] = {
 	/* TRANSACTION */
 	{"+OK top of message follows", "+OK Anfang der Nachricht folgt"},
 	{"+OK message %u deleted", "+OK Nachricht %u gelöscht"},
+	{"+OK maildrop has %u messages (%llu octets)",
+	    "+OK das Postfach hat %u Nachrichten (%llu Oktette)"},
 	{"-ERR message %u already deleted", "-ERR Nachricht %u ist schon gelöscht"},
 	{"-ERR no such message, only %u messages in maildrop",
 	    "-ERR keine solche Nachricht, nur %u Nachrichten im Postfach"},
