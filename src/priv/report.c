@@ -217,11 +217,9 @@ static const struct {
 };
 /* clang-format on */
 
-/* A handshake that failed for no reason is a client that went away: no news. */
 void
 report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
 {
-	const bool quiet = note == IPC_NOTE_HANDSHAKE && text[0] == '\0';
 	char safe[SAFE_MAX];
 
 	log_safe(safe, sizeof(safe), text);
@@ -230,7 +228,7 @@ report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
 		    monitor->setup->tls_now ? "inside TLS"
 		                            : "on the plaintext port");
 	else if (note < IPC_NOTES && notes[note].before != NULL)
-		(quiet ? log_debug : log_info)("sid=%s ip=%s proto=%s %s%s%s",
-		    monitor->sid, monitor->address, proto_name(monitor),
-		    notes[note].before, safe, notes[note].after);
+		log_info("sid=%s ip=%s proto=%s %s%s%s", monitor->sid,
+		    monitor->address, proto_name(monitor), notes[note].before, safe,
+		    notes[note].after);
 }

@@ -72,18 +72,19 @@ client_refuse(struct client *client, const char *text)
 	return GO_ON;
 }
 
-/* Why, as one word for the log; nothing where the client just went away. */
+/* Why, as one word for the log; a client that just went away is no news. */
 static void
 note_handshake(struct client *client)
 {
 	const struct tls *tls = client->stream.channel.tls;
 	const char *fault = tls != NULL ? tls_fault(tls) : NULL;
-	char word[IPC_NAME_MAX] = "";
+	char word[IPC_NAME_MAX];
 
 	if (client->stream.fault == STREAM_STALLED)
 		fault = "timeout";
-	if (fault != NULL)
-		strlcpy(word, fault, sizeof(word));
+	if (fault == NULL)
+		return;
+	strlcpy(word, fault, sizeof(word));
 	for (char *blank = word; (blank = strchr(blank, ' ')) != NULL;)
 		*blank = '-';
 	link_note(&client->link, IPC_NOTE_HANDSHAKE, word);

@@ -84,13 +84,20 @@ tls_end(struct tls *tls)
 	free(tls);
 }
 
+/* To OpenSSL a client that went away is a fault; of one that never spoke none. */
+static bool
+has_spoken(const struct tls *tls)
+{
+	return BIO_number_read(SSL_get_rbio(tls->ssl)) > 0;
+}
+
 /* What OpenSSL's return means; its queue of errors is emptied. */
 static enum io_result
 result(struct tls *tls, int returned)
 {
 	int error = SSL_get_error(tls->ssl, returned);
 
-	if (error == SSL_ERROR_SSL)
+	if (error == SSL_ERROR_SSL && has_spoken(tls))
 		tls->fault = ERR_reason_error_string(ERR_peek_error());
 	ERR_clear_error();
 	switch (error) {

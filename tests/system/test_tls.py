@@ -1,5 +1,6 @@
 """Group C: TLS from the first octet and by STLS, and what goes wrong in it.
 """
+import itertools
 import os
 import socket
 import ssl
@@ -280,6 +281,19 @@ class Faults(TlsCase):
                     time.sleep(0.05)
             self.assertLess(time.monotonic() - begin, 10)
         server.wait_idle()
+
+    def test_health_checks_leave_one_debug_line(self):
+        server = self.daemon(MAIL, options={"log.level": "debug"})
+        ways = (Client.close, Client.reset, lambda client: (client.half_close(), client.rest()))
+        server.wait_idle()
+        for stls, way in itertools.product((False, True), ways):
+            before = len(server.log().splitlines())
+            way(self.raw(server, stls))
+            harness.wait_until(lambda: len(server.log().splitlines()) > before, 10, "a line")
+            server.wait_idle()
+            lines = server.log().splitlines()[before:]
+            self.assertEqual(len(lines), 1, lines)
+            self.assertRegex(lines[0], r"ip=127\.0\.0\.1 end=drop failures=0")
 
     def test_C45_close_without_close_notify(self):
         server = self.daemon(MAIL)
