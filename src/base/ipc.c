@@ -129,10 +129,10 @@ take_descriptors(struct msghdr *msg, int fds[IPC_FDS_MAX])
 }
 
 int
-ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nfdsp)
+ipc_receive(int fd, void *message, size_t size, int fds[IPC_FDS_MAX], size_t *nfdsp)
 {
 	union control control;
-	struct iovec iov = {.iov_base = message, .iov_len = sizeof(*message)};
+	struct iovec iov = {.iov_base = message, .iov_len = size};
 	struct msghdr msg = {.msg_iov = &iov,
 	    .msg_iovlen = 1,
 	    .msg_control = control.buf,
@@ -140,7 +140,7 @@ ipc_receive(int fd, union ipc_message *message, int fds[IPC_FDS_MAX], size_t *nf
 	    .msg_controllen = CMSG_LEN(IPC_FDS_MAX * sizeof(int))};
 	ssize_t n;
 
-	memset(message, 0, sizeof(*message));
+	memset(message, 0, size);
 	for (size_t i = 0; i < IPC_FDS_MAX; i++)
 		fds[i] = -1;
 	*nfdsp = 0;

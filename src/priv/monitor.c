@@ -216,7 +216,7 @@ serve_one(struct monitor *monitor)
 	int fds[IPC_FDS_MAX];
 	size_t nfds;
 	bool good;
-	int n = ipc_receive(monitor->pair, &message, fds, &nfds);
+	int n = ipc_receive(monitor->pair, &message, sizeof(message), fds, &nfds);
 
 	if (n <= 0)
 		return false;

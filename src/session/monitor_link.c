@@ -37,7 +37,7 @@ receive(struct monitor_link *link, uint32_t type, union ipc_message *message,
 	int n;
 
 	for (;;) {
-		n = ipc_receive(link->fd, message, fds, nfdsp);
+		n = ipc_receive(link->fd, message, sizeof(*message), fds, nfdsp);
 		if (n <= 0 || !ipc_valid(message, (size_t)n)) {
 			link->stop = IPC_END_ERROR;
 			return false;

@@ -59,7 +59,9 @@ test_message_passes_whole(void **state)
 	strcpy(login.user, "mrose");
 	strcpy(login.secret, "tanstaaf");
 	assert_int_equal(ipc_send(pair[0], &login, sizeof(login), NULL, 0), 0);
-	assert_int_equal(ipc_receive(pair[1], &message, fds, &nfds), sizeof(login));
+	assert_int_equal(ipc_receive(pair[1], &message, sizeof(message), fds,
+	                     &nfds),
+	    sizeof(login));
 	assert_int_equal(nfds, 0);
 	assert_int_equal(fds[0], -1);
 	assert_memory_equal(&message, &login, sizeof(login));
@@ -79,9 +81,13 @@ test_messages_keep_their_bounds(void **state)
 	(void)state;
 	assert_int_equal(ipc_send(pair[0], &stop, sizeof(stop), NULL, 0), 0);
 	assert_int_equal(ipc_send(pair[0], &end, sizeof(end), NULL, 0), 0);
-	assert_int_equal(ipc_receive(pair[1], &message, fds, &nfds), sizeof(stop));
+	assert_int_equal(ipc_receive(pair[1], &message, sizeof(message), fds,
+	                     &nfds),
+	    sizeof(stop));
 	assert_int_equal(message.plain.value, IPC_END_SHUTDOWN);
-	assert_int_equal(ipc_receive(pair[1], &message, fds, &nfds), sizeof(end));
+	assert_int_equal(ipc_receive(pair[1], &message, sizeof(message), fds,
+	                     &nfds),
+	    sizeof(end));
 	assert_int_equal(message.end.reason, IPC_END_QUIT);
 }
 
@@ -96,7 +102,9 @@ test_descriptors_pass(void **state)
 
 	(void)state;
 	assert_int_equal(ipc_send(pair[0], &reply, sizeof(reply), sent, 3), 0);
-	assert_int_equal(ipc_receive(pair[1], &message, fds, &nfds), sizeof(reply));
+	assert_int_equal(ipc_receive(pair[1], &message, sizeof(message), fds,
+	                     &nfds),
+	    sizeof(reply));
 	assert_int_equal(nfds, 3);
 	for (size_t i = 0; i < 3; i++) {
 		assert_true(fds[i] > STDERR_FILENO);
@@ -115,7 +123,8 @@ test_end_of_file(void **state)
 
 	(void)state;
 	assert_int_equal(shutdown(pair[0], SHUT_RDWR), 0);
-	assert_int_equal(ipc_receive(pair[1], &message, fds, &nfds), 0);
+	assert_int_equal(
+	    ipc_receive(pair[1], &message, sizeof(message), fds, &nfds), 0);
 	assert_int_equal(nfds, 0);
 }
 
@@ -151,7 +160,8 @@ test_not_waiting(void **state)
 
 	(void)state;
 	assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
-	assert_int_equal(ipc_receive(pair[1], &message, fds, &nfds), -1);
+	assert_int_equal(
+	    ipc_receive(pair[1], &message, sizeof(message), fds, &nfds), -1);
 	assert_int_equal(errno, EAGAIN);
 }
 
@@ -169,7 +179,8 @@ test_oversized_message(void **state)
 	(void)state;
 	assert_int_equal(ipc_send(pair[0], text, sizeof(text), sent, 2), 0);
 	before = count_descriptors();
-	assert_int_equal(ipc_receive(pair[1], &message, fds, &nfds), -1);
+	assert_int_equal(
+	    ipc_receive(pair[1], &message, sizeof(message), fds, &nfds), -1);
 	assert_int_equal(errno, EPROTO);
 	assert_int_equal(nfds, 0);
 	assert_int_equal(fds[0], -1);
@@ -205,7 +216,8 @@ test_too_many_descriptors(void **state)
 	memcpy(CMSG_DATA(cmsg), zeros, sizeof(zeros));
 	assert_int_equal(sendmsg(pair[0], &msg, 0), sizeof(stop));
 	before = count_descriptors();
-	assert_int_equal(ipc_receive(pair[1], &message, fds, &nfds), -1);
+	assert_int_equal(
+	    ipc_receive(pair[1], &message, sizeof(message), fds, &nfds), -1);
 	assert_int_equal(errno, EPROTO);
 	assert_int_equal(nfds, 0);
 	assert_int_equal(count_descriptors(), before);

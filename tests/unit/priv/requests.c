@@ -120,7 +120,7 @@ answer(struct scene *scene)
 	int fds[IPC_FDS_MAX];
 	size_t nfds;
 
-	if (ipc_receive(scene->session, &message, fds, &nfds) <= 0)
+	if (ipc_receive(scene->session, &message, sizeof(message), fds, &nfds) <= 0)
 		return UINT32_MAX;
 	for (size_t i = 0; i < nfds; i++)
 		close(fds[i]);

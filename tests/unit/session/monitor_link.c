@@ -84,7 +84,7 @@ asked(struct scene *scene)
 	union ipc_message message;
 	int fds[IPC_FDS_MAX];
 	size_t nfds;
-	int n = ipc_receive(scene->monitor, &message, fds, &nfds);
+	int n = ipc_receive(scene->monitor, &message, sizeof(message), fds, &nfds);
 
 	if (n <= 0)
 		return 0;
