@@ -183,9 +183,9 @@ int ipc_send(int fd, const void *message, size_t size, const int *fds, size_t nf
 /*
  * Receives one message of size octets at most; those that it lacks are 0. fds
  * takes up to IPC_FDS_MAX descriptors, all close-on-exec and the caller's; the
- * unused places are -1. Returns the message's size, 0 at end of file, -1 with
- * errno (EPROTO: cut short, or too many descriptors; then none is kept). Waits
- * if the descriptor does.
+ * unused places are -1. Returns the message's size, 0 at end of file or for an
+ * empty message, -1 with errno (EPROTO: cut short, or too many descriptors);
+ * with 0 and -1 no descriptor is kept. Waits if the descriptor does.
  */
 int ipc_receive(int fd, void *message, size_t size, int fds[IPC_FDS_MAX],
     size_t *nfdsp);

@@ -147,10 +147,10 @@ ipc_receive(int fd, void *message, size_t size, int fds[IPC_FDS_MAX], size_t *nf
 	do
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	while (n == -1 && errno == EINTR);
-	if (n <= 0)
-		return (int)n;
+	if (n == -1)
+		return -1;
 	*nfdsp = take_descriptors(&msg, fds);
-	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0)
+	if (n > 0 && (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0)
 		return (int)n;
 	for (size_t i = 0; i < *nfdsp; i++) {
 		close(fds[i]);
@@ -158,7 +158,7 @@ ipc_receive(int fd, void *message, size_t size, int fds[IPC_FDS_MAX], size_t *nf
 	}
 	*nfdsp = 0;
 	errno = EPROTO;
-	return -1;
+	return n == 0 ? 0 : -1;
 }
 
 bool

@@ -114,6 +114,24 @@ test_descriptors_pass(void **state)
 	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), 0);
 }
 
+/* A message of no octets brings no descriptor in. */
+static void
+test_empty(void **state)
+{
+	union ipc_message message;
+	int fds[IPC_FDS_MAX], before = dup(pair[0]);
+	size_t nfds;
+
+	(void)state;
+	close(before);
+	assert_int_equal(ipc_send(pair[0], "", 0, pair, 2), 0);
+	assert_int_equal(
+	    ipc_receive(pair[1], &message, sizeof(message), fds, &nfds), 0);
+	assert_int_equal(nfds, 0);
+	assert_int_equal(dup(pair[0]), before);
+	close(before);
+}
+
 static void
 test_end_of_file(void **state)
 {
@@ -324,6 +342,7 @@ main(void)
 	    ON_PAIR(test_message_passes_whole),
 	    ON_PAIR(test_messages_keep_their_bounds),
 	    ON_PAIR(test_descriptors_pass),
+	    ON_PAIR(test_empty),
 	    ON_PAIR(test_end_of_file),
 	    ON_PAIR(test_nobody_there),
 	    ON_PAIR(test_too_many_to_send),
