@@ -12,11 +12,11 @@ cd "$(dirname "$0")/.." || exit 1
 base='log clock text wire lines config ipc network pages title scram'
 headers_of() {
 	case $1 in
-	base) echo "$base" ;;
+	base) echo "control $base" ;;
 	mbox) echo 'maildrop wire text clock lines pages' ;;
 	session) echo "session maildrop ${base% scram}" ;; # no stored keys here
-	priv) echo "server session maildrop $base" ;;
-	ctl) echo "server $base" ;;
+	priv) echo "server session maildrop control $base" ;;
+	ctl) echo "server control $base" ;;
 	main) echo "server session $base" ;;
 	esac
 }

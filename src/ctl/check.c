@@ -3,9 +3,7 @@
  * gives the verdict of `poplard -t` by the same two calls. Runs with the
  * privilege of its caller.
  */
-#include <err.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -14,10 +12,10 @@
 #include "server.h"
 
 static int
-check(const char *path, bool required, const struct config_overrides *overrides)
+check(const struct source *source)
 {
 	struct config *config;
-	int errors = config_load(path, required, overrides, stderr, &config);
+	int errors = source_load(source, &config);
 
 	if (errors == 0)
 		errors = server_check(config);
@@ -31,31 +29,18 @@ check(const char *path, bool required, const struct config_overrides *overrides)
 int
 ctl_check(int argc, char **argv)
 {
-	const char *path = POPLAR_CONF,
-	           **items = calloc((size_t)argc, sizeof(*items));
-	struct config_overrides overrides = {.items = items};
-	bool required = false;
+	struct source source;
 	int opt, code = EX_USAGE;
 
-	if (items == NULL)
-		err(EX_OSERR, NULL);
-	while ((opt = getopt(argc, argv, "c:o:")) != -1) {
-		switch (opt) {
-		case 'c':
-			path = optarg;
-			required = true;
-			break;
-		case 'o':
-			items[overrides.count++] = optarg;
-			break;
-		default:
+	source_init(&source, argc);
+	while ((opt = getopt(argc, argv, SOURCE_OPTIONS)) != -1) {
+		if (!source_take(&source, opt, optarg))
 			goto out;
-		}
 	}
 	if (optind == argc)
-		code = check(path, required, &overrides);
+		code = check(&source);
 out:
-	free(items);
+	source_free(&source);
 	return code;
 }
 

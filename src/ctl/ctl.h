@@ -10,9 +10,34 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
+struct config;
+
 int ctl_check(int argc, char **argv);
 int ctl_keys(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);
+int ctl_who(int argc, char **argv);
+int ctl_kick(int argc, char **argv);
+
+/* Where a configuration is from, -c and -o: source.c */
+
+#define SOURCE_OPTIONS "c:o:"
+
+struct source {
+	const char *path;
+	bool required;
+	const char **items; /* of -o; owned, what they point at is argv's */
+	size_t count;
+};
+
+/* For a command line of argc words. Exits where there is no memory. */
+void source_init(struct source *source, int argc);
+void source_free(struct source *source);
+
+/* Takes one of SOURCE_OPTIONS. False: it is another one. */
+bool source_take(struct source *source, int letter, const char *text);
+
+/* As config_load() does, with errors on standard error. */
+int source_load(const struct source *source, struct config **configp);
 
 /* Secrets: secret.c */
 

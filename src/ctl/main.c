@@ -1,6 +1,7 @@
 /*
  * poplarctl: what an administrator does besides running the daemon. Runs with
- * the privilege of its caller and talks to no network.
+ * the privilege of its caller and talks to no network; who and kick ask the
+ * daemon by its control socket.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,11 +14,13 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *synopsis;
 } commands[] = {
-    {"check",  ctl_check,  " [-c file] [-o section.key=value] ..."},
-    {"keys",   ctl_keys,   ""                                     },
+    {"check",  ctl_check,  " [-c file] [-o section.key=value] ..."              },
+    {"keys",   ctl_keys,   ""                                                   },
+    {"kick",   ctl_kick,   " [-u] [-c file] [-o section.key=value] ... name ..."},
     {"passwd", ctl_passwd,
      " [-LsU] [-c file] [-d home] [-f users_file] [-g gid] [-m maildrop]\n"
-        "           [-n gecos] [-t scheme] [-u uid] name"         },
+        "           [-n gecos] [-t scheme] [-u uid] name"                       },
+    {"who",    ctl_who,    " [-c file] [-o section.key=value] ..."              },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -4,7 +4,6 @@
  */
 #include "limits.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -55,13 +54,6 @@ tell_full(const struct config *config, struct table *table)
 	    (unsigned long long)config->session.max);
 }
 
-static void
-kick(struct row *row)
-{
-	row->kicked = clock_now();
-	(void)kill(row->pid, SIGUSR1);
-}
-
 bool
 limits_admit(const struct config *config, struct table *table,
     const struct peer *peer)
@@ -85,7 +77,7 @@ limits_admit(const struct config *config, struct table *table,
 	oldest = table_oldest_waiting(table);
 	if (oldest != NULL) {
 		tell_full(config, table);
-		kick(oldest);
+		table_kick(oldest);
 		return true;
 	}
 	snprintf(text, sizeof(text), "too many connections (session.max = %llu)",

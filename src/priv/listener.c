@@ -23,6 +23,7 @@
 #include "auth.h"
 #include "certificates.h"
 #include "clock.h"
+#include "control_socket.h"
 #include "fork.h"
 #include "limits.h"
 #include "log.h"
@@ -51,6 +52,7 @@ struct listener {
 	struct pidfh *claim;
 	struct recoveries recoveries;
 	int signals;
+	int control; /* what poplarctl asks comes here; or -1 */
 	int life[2];
 	bool stopping;
 	bool apop, scram; /* as of the users file last seen */
@@ -89,6 +91,8 @@ leave_listener(struct listener *listener)
 {
 	serving_stop(&listener->serving);
 	close(listener->signals);
+	if (listener->control != -1)
+		close(listener->control);
 	close(listener->life[1]);
 	/* not pidfile_close(3): to free its memory would be to copy it first */
 	close(pidfile_fileno(listener->claim));
@@ -154,6 +158,8 @@ serve(struct listener *listener, const struct peer *peer)
 	watch_users(listener);
 	/* before the fork: of a proxy's client the monitor tells the source */
 	peer_source(peer->ip, row->source);
+	strlcpy(table_visitor(listener->table, row)->peer, peer->address,
+	    CONTROL_ADDRESS_MAX);
 	row->exempt = peer->local || peer->proxy;
 	row->accepted = clock_now_us();
 	pid = fork_alone();
@@ -326,29 +332,37 @@ anyone_left(const struct listener *listener)
 	return false;
 }
 
+/* What a step waits for: these, and the sockets from SOCKETS on. */
+enum { SIGNALS, CONTROL, SOCKETS };
+
 static void
 step(struct listener *listener)
 {
-	struct pollfd fds[SOCKETS_MAX + 1];
+	struct pollfd fds[SOCKETS + SOCKETS_MAX] = {
+	    [SIGNALS] = {.fd = listener->signals, .events = POLLIN},
+	    [CONTROL] = {.fd = listener->control, .events = POLLIN},
+	};
 	size_t count = listener->serving.sockets.count;
 	uint64_t now = clock_now(), deadline = listener->next_tick;
 
-	fds[0] = (struct pollfd){.fd = listener->signals, .events = POLLIN};
 	for (size_t i = 0; i < count; i++)
-		fds[i + 1] = (struct pollfd){.fd = listener->serving.sockets.fds[i],
+		fds[SOCKETS + i] = (struct pollfd){
+		    .fd = listener->serving.sockets.fds[i],
 		    .events = POLLIN};
 	if (now < listener->pause_until) {
 		count = 0;
 		if (listener->pause_until < deadline)
 			deadline = listener->pause_until;
 	}
-	if (poll(fds, count + 1, clock_poll_timeout(deadline)) > 0) {
+	if (poll(fds, SOCKETS + count, clock_poll_timeout(deadline)) > 0) {
 		for (size_t i = 0; i < count; i++) {
-			if (fds[i + 1].revents != 0)
-				accept_some(listener, fds[i + 1].fd,
+			if (fds[SOCKETS + i].revents != 0)
+				accept_some(listener, fds[SOCKETS + i].fd,
 				    listener->serving.sockets.tls[i]);
 		}
-		if (fds[0].revents != 0)
+		if (fds[CONTROL].revents != 0)
+			control_socket_answer(listener->control, listener->table);
+		if (fds[SIGNALS].revents != 0)
 			take_signals(listener);
 	}
 	if (!listener->stopping)
@@ -418,6 +432,7 @@ settle(struct listener *listener)
 	if (listener->claim == NULL || listener->signals == -1)
 		return EX_TEMPFAIL;
 	pidfile_write(listener->claim);
+	listener->control = control_socket_open(listener->serving.config);
 	serving_log(&listener->serving, listener->options->foreground);
 	watch_users(listener);
 	pam_verify(listener->serving.config);
@@ -434,6 +449,7 @@ listener_run(struct config *config, const struct sandbox *sandbox,
 	struct listener listener = {
 	    .sandbox = sandbox,
 	    .options = options,
+	    .control = -1,
 	    .life = {-1, -1}
         };
 	int code = prepare(&listener, config);
@@ -447,6 +463,7 @@ listener_run(struct config *config, const struct sandbox *sandbox,
 	while (!listener.stopping || anyone_left(&listener))
 		step(&listener);
 	log_info("stopped");
+	control_socket_remove(listener.control, listener.serving.config);
 	pidfile_remove(listener.claim);
 	serving_free(&listener.serving);
 	return EX_OK;

@@ -152,6 +152,21 @@ remember_state(struct monitor *monitor)
 		monitor->setup->row->state[0] = '\0';
 }
 
+/* For the listener, which may be asked who is connected. */
+static void
+introduce(const struct monitor *monitor)
+{
+	const struct monitor_setup *setup = monitor->setup;
+	struct visitor *visitor;
+
+	if (setup->row == NULL)
+		return;
+	visitor = table_visitor(setup->table, setup->row);
+	strlcpy(visitor->address, monitor->address, sizeof(visitor->address));
+	strlcpy(visitor->user, monitor->user, sizeof(visitor->user));
+	visitor->tls = monitor->tls;
+}
+
 static void
 open_maildrop(struct monitor *monitor, const struct auth_verdict *verdict)
 {
@@ -183,6 +198,7 @@ open_maildrop(struct monitor *monitor, const struct auth_verdict *verdict)
 		return;
 	}
 	remember_state(monitor);
+	introduce(monitor);
 	monitor_enter(monitor, PHASE_OPENING, ROW_TRANSACTION);
 	send_maildrop(monitor, verdict);
 }

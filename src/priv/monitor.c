@@ -76,6 +76,19 @@ forget_monitor(const struct monitor *monitor)
 	(void)munmap((void *)(uintptr_t)monitor, sizeof(*monitor));
 }
 
+/* An id for people and the log; never 0, which the listener takes for none. */
+static void
+name_session(struct monitor *monitor)
+{
+	unsigned sid = (unsigned)chance();
+
+	if (sid == 0)
+		sid = 1;
+	snprintf(monitor->sid, sizeof(monitor->sid), TABLE_SID, sid);
+	if (monitor->setup->row != NULL)
+		monitor->setup->row->sid = sid;
+}
+
 static void
 start(struct monitor *monitor, const struct monitor_setup *setup)
 {
@@ -85,7 +98,7 @@ start(struct monitor *monitor, const struct monitor_setup *setup)
 	strlcpy(monitor->address, setup->address, sizeof(monitor->address));
 	monitor->started = clock_now();
 	monitor_enter(monitor, PHASE_LOGIN, ROW_AUTHORIZATION);
-	snprintf(monitor->sid, sizeof(monitor->sid), "%08x", (unsigned)chance());
+	name_session(monitor);
 	certificates_freshen(setup->tls);
 	if (setup->apop)
 		make_stamp(monitor->stamp, sizeof(monitor->stamp), setup->config);

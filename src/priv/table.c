@@ -5,6 +5,7 @@
  */
 #include "table.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -13,7 +14,8 @@
 static size_t
 size_of(size_t count)
 {
-	return sizeof(struct table) + count * sizeof(struct row);
+	return sizeof(struct table) +
+	       count * (sizeof(struct row) + sizeof(struct visitor));
 }
 
 struct table *
@@ -43,10 +45,28 @@ table_take(struct table *table)
 		if (row->pid != 0)
 			continue;
 		memset(row, 0, sizeof(*row));
+		memset(table_visitor(table, row), 0, sizeof(struct visitor));
 		row->phase = ROW_AUTHORIZATION;
 		return row;
 	}
 	return NULL;
+}
+
+/* They follow the last row. */
+struct visitor *
+table_visitor(const struct table *table, const struct row *row)
+{
+	uintptr_t visitors = (uintptr_t)(table->rows + table->count);
+
+	return (struct visitor *)visitors + (row - table->rows);
+}
+
+void
+table_kick(struct row *row)
+{
+	if (row->kicked == 0)
+		row->kicked = clock_now();
+	(void)kill(row->pid, SIGUSR1);
 }
 
 struct row *

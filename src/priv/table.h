@@ -11,10 +11,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "control.h"
 #include "network.h"
 #include "state_files.h"
 
-enum row_phase { ROW_AUTHORIZATION = 1, ROW_LOGIN, ROW_TRANSACTION };
+enum row_phase {
+	ROW_AUTHORIZATION = CONTROL_AUTHORIZATION,
+	ROW_LOGIN = CONTROL_LOGIN,
+	ROW_TRANSACTION = CONTROL_TRANSACTION
+};
 
 struct row {
 	/* written by the listener */
@@ -24,9 +29,22 @@ struct row {
 	bool exempt;     /* loopback, a proxy: not counted by address */
 	uint64_t kicked; /* clock_now() when it was told to go; 0: was not */
 	/* written by the monitor */
+	_Atomic uint32_t sid;         /* as a number; 0: has not begun */
 	_Atomic uint32_t phase;       /* enum row_phase */
 	_Atomic uint64_t login_since; /* clock_now() at ROW_LOGIN */
 	char state[STATE_NAME_SIZE];  /* name of the state folder in use, or "" */
+};
+
+#define TABLE_SID "%08x" /* how the log and the client are shown a sid */
+
+/* Who it is, for people: beside the rows, which are walked for each connection. */
+struct visitor {
+	/* written by the listener */
+	char peer[CONTROL_ADDRESS_MAX]; /* printable; of a proxy, the proxy's */
+	/* written by the monitor before ROW_TRANSACTION, and good only then */
+	char address[CONTROL_ADDRESS_MAX];
+	char user[IPC_NAME_MAX]; /* as the client gave it */
+	uint32_t tls;            /* version on the wire; 0: none */
 };
 
 struct table {
@@ -46,11 +64,17 @@ struct table *table_make(size_t count);
 /* The monitor: the table is gone from its children to come. */
 void table_hide(struct table *table);
 
-/* A free row, cleared, with nothing but its phase set; NULL: full. */
+/* A free row, cleared as its visitor is, with nothing but its phase set; NULL: full. */
 struct row *table_take(struct table *table);
 
 /* The row of a monitor by its process id; NULL: none. */
 struct row *table_find(struct table *table, pid_t pid);
+
+/* What belongs to a row of this table. */
+struct visitor *table_visitor(const struct table *table, const struct row *row);
+
+/* Tells a monitor to go, which it does unless it is in UPDATE. */
+void table_kick(struct row *row);
 
 /* Rows in use and not told to go; those among them with a source. */
 size_t table_used(const struct table *table);
