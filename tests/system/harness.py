@@ -50,10 +50,17 @@ def needs_fastclock(test):
     return run
 
 
+kept_ports = []
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Nobody else is given it while this process lives: it stays bound. Who asks for
+    this very port as daemons do, with SO_REUSEADDR, can listen on it all the same."""
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    kept_ports.append(probe)
+    return probe.getsockname()[1]
 
 
 def sha256(path):
