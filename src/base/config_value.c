@@ -180,6 +180,8 @@ parse_template(const struct config_row *row, const char *text,
 	if (text[0] != '/' && strncmp(text, "%h", 2) != 0)
 		return refuse(value,
 		    "\"%s\" is no absolute path; begin it with / or %%h", text);
+	if (text[strlen(text) - 1] == '/')
+		return refuse(value, "\"%s\" is a folder; name a file", text);
 	if (!config_expand_path(text, "name@domain", "/home", path, sizeof(path)))
 		return refuse(value,
 		    "\"%s\" cannot be expanded; write only %%u %%n %%d %%h and "

@@ -34,16 +34,22 @@ keeps_out(const struct config *config, const struct users_entry *entry)
 	       !system_uid_permitted(config, entry->uid);
 }
 
-/* Whether a maildrop of the line's own holds what no login can expand. */
-static bool
-is_in_vain(const struct users_entry *entry)
+/* Why no login can use a maildrop of the line's own, or NULL. */
+static const char *
+maildrop_fault(const struct users_entry *entry)
 {
+	const size_t length = strlen(entry->maildrop);
 	char path[PATH_MAX];
 
-	return entry->maildrop[0] != '\0' &&
-	       !config_expand_path(entry->maildrop, entry->name,
-	           entry->home[0] != '\0' ? entry->home : "/home", path,
-	           sizeof(path));
+	if (length == 0)
+		return NULL;
+	if (entry->maildrop[length - 1] == '/')
+		return "the maildrop is a folder; name a file";
+	if (!config_expand_path(entry->maildrop, entry->name,
+	        entry->home[0] != '\0' ? entry->home : "/home", path, sizeof(path)))
+		return "the maildrop cannot be expanded; write only %u %n %d %h "
+		       "and %%";
+	return NULL;
 }
 
 static bool
@@ -53,9 +59,8 @@ visit(struct users_line *line, void *ctx)
 	struct users_entry entry;
 	const char *fault = users_parse(line, &entry);
 
-	if (fault == NULL && is_in_vain(&entry))
-		fault = "the maildrop cannot be expanded; write only %u %n %d %h "
-		        "and %%";
+	if (fault == NULL)
+		fault = maildrop_fault(&entry);
 	if (fault != NULL) {
 		log_error("%s:%u: %s", seen->config->auth.users_file, line->number,
 		    fault);

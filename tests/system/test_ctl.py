@@ -473,7 +473,8 @@ class Check(TestCase):
         config = self.good()
         for line, says in ((b"a:!:5000:5000:::\r\n", "a CR at the end of the line"),
                            (b"a:!:5000:5000:::%x\n", "the maildrop cannot be expanded"),
-                           (b"a:!:5000:5000:::/srv/%\n", "the maildrop cannot be expanded")):
+                           (b"a:!:5000:5000:::/srv/%\n", "the maildrop cannot be expanded"),
+                           (b"a:!:5000:5000:::/srv/mail/\n", "the maildrop is a folder")):
             self.put(line)
             self.assertIn(f"{self.users}:1: {says}", self.ctl("check", "-c", config, code=CONFIG))
         self.put(b"a@b:!:5000:5000:::/srv/%d/%n%%\nc:!:5000:5000::/srv/c:%h/%u\nd:!:5000:5000:::%h\n")

@@ -179,6 +179,8 @@ test_texts(void **state)
 	refused("maildrop", "path = mail/%u",
 	    "maildrop.path: \"mail/%u\" is no absolute path; begin it with / or "
 	    "%h");
+	refused("maildrop", "path = /mail/%u/",
+	    "maildrop.path: \"/mail/%u/\" is a folder; name a file");
 	refused("maildrop", "path = /mail/%x",
 	    "maildrop.path: \"/mail/%x\" cannot be expanded; "
 	    "write only %u %n %d %h and %%");
