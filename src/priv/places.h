@@ -17,7 +17,7 @@ struct place {
 	socklen_t length;
 	bool tls;      /* from the first octet */
 	bool any;      /* of "*": a machine may lack the family */
-	unsigned word; /* which of the configured ones it came from */
+	unsigned word; /* which of the configured ones it came from, from 1 */
 	char name[CONFIG_HOST_MAX + sizeof(" port ") + CONFIG_PORT_MAX];
 };
 

@@ -171,21 +171,15 @@ sockets_open(const struct config *config, const struct sockets *old,
 	return -1;
 }
 
-/* Whether this host has the address, tried at a port that nobody wants. */
+/* Whether a start could bind it, but for a port in use: that may be our own. */
 static bool
-is_here(const struct place *place)
+can_bind(const struct place *place)
 {
-	struct sockaddr_storage address = place->address;
-	int fd;
+	const int fd = bind_to(&place->address, place->length);
 
-	if (address.ss_family == AF_INET)
-		((struct sockaddr_in *)&address)->sin_port = 0;
-	else
-		((struct sockaddr_in6 *)&address)->sin6_port = 0;
-	fd = bind_to(&address, place->length);
 	if (fd != -1)
 		close(fd);
-	else if (place->any && errno == EAFNOSUPPORT)
+	else if (errno == EADDRINUSE || (place->any && errno == EAFNOSUPPORT))
 		return true;
 	else
 		log_error("cannot listen on %s: %s%s", place->name, strerror(errno),
@@ -197,13 +191,18 @@ int
 sockets_check(const struct config *config)
 {
 	struct places places;
+	unsigned told = 0; /* a word that stands for several is told once */
 	int faults;
 
 	if (!places_wanted(config))
 		return 1;
 	faults = places_find(config, &places);
-	for (size_t i = 0; i < places.count; i++)
-		faults += !is_here(&places.at[i]);
+	for (size_t i = 0; i < places.count; i++) {
+		if (places.at[i].word == told || can_bind(&places.at[i]))
+			continue;
+		told = places.at[i].word;
+		faults++;
+	}
 	return faults;
 }
 

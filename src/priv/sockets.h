@@ -27,9 +27,9 @@ int sockets_open(const struct config *config, const struct sockets *old,
     struct sockets *sockets);
 
 /*
- * Looks whether sockets_open() would find addresses, and that this host has
- * them; whether a port is free only that can tell. Returns the number of faults,
- * each logged.
+ * Looks whether sockets_open() would find addresses that this host has, and may
+ * bind them; whether a port is free only that can tell. Returns the number of
+ * faults, each logged.
  */
 int sockets_check(const struct config *config);
 

@@ -13,12 +13,14 @@ import socket
 import subprocess
 import threading
 import time
+import unittest
 
 import harness
 import oracle
 from client import Client
 from harness import PATIENCE, children, kill, needs_root, proc_stat, wait_until
 
+LOW_PORTS = int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
 MAIL = oracle.mbox_of(*(oracle.message_of(100 + 20 * n, b"%d" % n) for n in range(1, 4)))
 
 
@@ -581,6 +583,15 @@ class Start(ProcessCase):
         server.start()
         self.assert_service(server)
         server.stop()
+
+    @unittest.skipIf(LOW_PORTS <= 110, "here anybody may bind port 110")
+    def test_106_same_verdict_of_low_ports(self):
+        server = harness.Daemon(start=False, options={"listen.pop3": "*:110"})
+        self.addCleanup(server.remove)
+        for argument, expected in (("-F", 69), ("-t", 78)):
+            code, text = self.run_to_end(server, argument)
+            self.assertEqual(code, expected, text)
+            self.assertEqual(text.count("ports under 1024 need root"), 1, text)
 
     def test_106_said_on_standard_error(self):
         """Whatever log.target is: nobody looks into the log of what did not start."""
