@@ -59,5 +59,5 @@ ctl_keys(int argc, char **argv)
 	if (argc != 1)
 		return EX_USAGE;
 	config_each(print_key, NULL);
-	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+	return EX_OK;
 }

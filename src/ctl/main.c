@@ -3,6 +3,7 @@
  * the privilege of its caller and talks to no network; who and kick ask the
  * daemon by its control socket.
  */
+#include <err.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -41,8 +42,8 @@ usage(void)
 	return EX_USAGE;
 }
 
-int
-main(int argc, char **argv)
+static int
+run(int argc, char **argv)
 {
 	int code;
 
@@ -59,4 +60,15 @@ main(int argc, char **argv)
 		return code;
 	}
 	return usage();
+}
+
+int
+main(int argc, char **argv)
+{
+	const int code = run(argc, argv);
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	warnx("standard output cannot be written");
+	return code == EX_OK ? EX_IOERR : code;
 }

@@ -539,6 +539,15 @@ class Check(TestCase):
     def test_version(self):
         self.assertRegex(self.ctl("-V"), r"^poplarctl [0-9]+\.[0-9.]+\n$")
 
+    def test_nowhere_to_say_it(self):
+        config = self.good()
+        for args in (["-V"], ["keys"], ["check", "-c", config]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([POPLARCTL, *args], stdout=full, stderr=subprocess.PIPE,
+                                      timeout=60, check=False)
+            self.assertEqual(done.returncode, 74)
+            self.assertIn(b"standard output cannot be written", done.stderr)
+
     def test_keys(self):
         keys = dict(line.partition(" ")[::2] for line in self.ctl("keys").splitlines())
         self.assertEqual(keys["listen.pop3"], "*:110")
