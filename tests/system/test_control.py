@@ -123,7 +123,8 @@ class Who(TestCase):
         server = self.daemon(MESSAGE)
         client = server.logged_in()
         self.addCleanup(client.close)
-        monitor = server.monitors()[0]
+        server.session()  # the only one from here on
+        [monitor] = server.monitors()
         os.kill(monitor, signal.SIGSTOP)
         self.addCleanup(harness.kill, monitor, signal.SIGCONT)
         server.process.terminate()

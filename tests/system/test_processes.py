@@ -147,9 +147,12 @@ class Processes(ProcessCase):
     def wait_opened(self, server):
         """Until a login has come as far as the maildrop."""
         def opened():
-            return any(os.readlink(descriptor) == str(server.path())
-                       for pid in server.monitors()
-                       for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+            try:
+                return any(os.readlink(descriptor) == str(server.path())
+                           for pid in server.monitors()
+                           for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+            except FileNotFoundError:  # one of an earlier connection has gone
+                return False
         wait_until(opened, what="the maildrop to be opened")
 
     def test_95_stop_ends_a_wait_for_a_lock(self):
@@ -171,6 +174,7 @@ class Processes(ProcessCase):
         slow = "$6$rounds=20000000$saltsalt$" + "x" * 86
         server = self.daemon(MAIL, check=False, users={"mrose": slow},
                              options={"auth.failure_delay": "30s"})
+        server.wait_idle()
         with server.client() as client:
             client.ok("USER mrose")
             client.send_line("PASS secret")
@@ -272,7 +276,7 @@ class Processes(ProcessCase):
         os.close(inherited)
         wait_until(server._greets, what="the greeting")
         with server.logged_in() as client:
-            for pid in server.sessions() + server.monitors():
+            for pid in [server.session(), *server.monitors()]:
                 held = [os.readlink(p) for p in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
                 self.assertNotIn("/etc/hostname", held)
             client.quit()

@@ -57,7 +57,10 @@ def limits(pid):
 
 def descriptors(pid):
     folder = pathlib.Path(f"/proc/{pid}/fd")
-    return {int(path.name): os.readlink(path) for path in folder.iterdir()}
+    try:
+        return {int(path.name): os.readlink(path) for path in folder.iterdir()}
+    except FileNotFoundError:  # it has ended
+        return {}
 
 
 def server_socket(server, client):

@@ -74,7 +74,7 @@ test_the_right_way(void **state)
 	int before = count_descriptors();
 
 	(void)state;
-	assert_int_equal(attempt("alice", PASSWORD, 5000, &verdict), AUTH_OK);
+	assert_int_equal(attempt("alice", PASSWORD, 60000, &verdict), AUTH_OK);
 	assert_int_equal(verdict.uid, 65534);
 	assert_string_equal(verdict.name, "nobody");
 	assert_string_equal(verdict.maildrop, "");
@@ -122,7 +122,7 @@ test_25_codes(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		code = rows[i].auth;
 		account_code = rows[i].account;
-		assert_int_equal(attempt("poplar-x", "x", 5000, &verdict),
+		assert_int_equal(attempt("poplar-x", "x", 60000, &verdict),
 		    rows[i].result);
 		assert_int_equal(verdict.uid, 0);
 		assert_string_equal(verdict.name, "");
@@ -161,7 +161,7 @@ test_26_29_pam_is_not_asked(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		assert_int_equal(quick(names[i]), AUTH_UNKNOWN);
-	assert_int_equal(attempt("alice", "", 5000, &verdict), AUTH_PASSWORD);
+	assert_int_equal(attempt("alice", "", 60000, &verdict), AUTH_PASSWORD);
 	assert_int_equal(shared->authenticated, 0);
 	assert_string_equal(shared->user, "");
 }
