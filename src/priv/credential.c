@@ -6,12 +6,15 @@
 #include "credential.h"
 
 #include <crypt.h>
+#include <errno.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include <openssl/crypto.h>
 
 #include "apop.h"
 #include "exchange.h"
+#include "log.h"
 #include "pages.h"
 #include "scram.h"
 #include "text.h"
@@ -20,6 +23,7 @@
 #define PRETENDED_HASH "$y$j9T$jgDEzXWTAkNmXpJWXBz3h/$"
 
 #define DES_LEN 13
+#define EXTENDED_DES_LEN 20 /* with '_' in front */
 
 struct scheme {
 	const char *prefix;
@@ -75,24 +79,33 @@ hash_fault(const char *text)
 
 	if (verdict != CRYPT_SALT_OK && verdict != CRYPT_SALT_METHOD_LEGACY)
 		return "no hash that crypt(3) knows";
-	if (strchr("$_", text[0]) == NULL && strlen(text) != DES_LEN)
+	if (text[0] != '$' &&
+	    strlen(text) != (text[0] == '_' ? EXTENDED_DES_LEN : DES_LEN))
 		return "no hash that crypt(3) knows; a password is written {PLAIN}";
 	return NULL;
 }
 
+/*
+ * Without a hash nobody knows whether the password is right: the child of this
+ * attempt ends without a verdict. So it does for names that do not exist.
+ */
 static bool
 hash_matches(const char *text, const struct auth_request *request)
 {
 	struct crypt_data *data = pages_filled(sizeof(*data));
 	const char *hash;
-	bool equal = false;
+	bool made, equal;
 
 	if (data == NULL)
-		return false;
+		fatal(EX_OSERR, "auth: cannot hash a password: %s",
+		    strerror(errno));
 	hash = crypt_r(request->secret, text, data);
-	if (hash != NULL && hash[0] != '*')
-		equal = equal_strings(text, hash);
+	made = hash != NULL && hash[0] != '*';
+	equal = made && equal_strings(text, hash);
 	pages_wipe(data, sizeof(*data), sizeof(*data));
+	if (!made)
+		fatal(EX_OSERR, "auth: crypt(3) cannot hash a password: the memory "
+		                "is too small, or the stored hash is damaged");
 	return equal;
 }
 

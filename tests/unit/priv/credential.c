@@ -5,6 +5,9 @@
 #include "users_place.h"
 
 #include <limits.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <sysexits.h>
 #include <time.h>
 
 static void
@@ -144,6 +147,48 @@ test_40_time_of_a_refusal(void **state)
 	}
 }
 
+/* How the process of an attempt ends; tight: with little more memory than it has. */
+static int
+end_of_attempt(const char *name, bool tight)
+{
+	struct rlimit limit;
+	unsigned long pages = 0;
+	FILE *statm;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		statm = fopen("/proc/self/statm", "r");
+		if (statm == NULL ||
+		    fscanf(statm, "%*u %*u %*u %*u %*u %lu", &pages) != 1)
+			_exit(EX_SOFTWARE);
+		limit.rlim_cur = limit.rlim_max = pages * 4096 + (4 << 20);
+		if (tight && setrlimit(RLIMIT_DATA, &limit) == -1)
+			_exit(EX_SOFTWARE);
+		_exit(ask(name, "sesame") == AUTH_PASSWORD ? EX_NOPERM : EX_OK);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Nobody is told of a wrong password, nor which of the two names there is. */
+static void
+test_hash_that_cannot_be_made(void **state)
+{
+	static const char *const names[] = {"hashed", "unknown"};
+
+	(void)state;
+	users("hashed:" DEFAULT_COST ":1234:1234:::\ndamaged:$7$x:1234:1234:::\n");
+	assert_int_equal(end_of_attempt("hashed", false), EX_OK);
+	assert_int_equal(end_of_attempt("damaged", false), EX_OSERR);
+#ifdef POPLAR_SANITIZED
+	skip();
+#endif
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_int_equal(end_of_attempt(names[i], true), EX_OSERR);
+}
+
 int
 main(void)
 {
@@ -154,6 +199,7 @@ main(void)
 	    cmocka_unit_test(test_28_passwords_are_byte_exact),
 	    cmocka_unit_test(test_30_31_apop_or_pass),
 	    cmocka_unit_test(test_40_time_of_a_refusal),
+	    cmocka_unit_test(test_hash_that_cannot_be_made),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
