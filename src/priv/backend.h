@@ -40,7 +40,7 @@ enum system_lookup { SYSTEM_FOUND = 0, SYSTEM_NONE, SYSTEM_FAILED };
 
 /*
  * getpwnam(3) and getpwuid(3). A name or a home that does not fit is
- * SYSTEM_FAILED.
+ * SYSTEM_FAILED, which is logged.
  */
 enum system_lookup system_by_name(const char *name, struct system_account *account);
 enum system_lookup system_by_uid(uid_t uid, struct system_account *account);

@@ -200,6 +200,19 @@ translate(const struct pam_library *pam, int code, const char *service,
 	return AUTH_TROUBLE;
 }
 
+/* Whether a name, or NULL, of PAM's or the system's can log in; else it is told. */
+static bool
+is_login_name(const char *name)
+{
+	char safe[4 * IPC_NAME_MAX];
+
+	if (name != NULL && text_name(name))
+		return true;
+	log_error("pam: an account named \"%s\" cannot log in",
+	    log_safe(safe, sizeof(safe), name != NULL ? name : ""));
+	return false;
+}
+
 static enum auth_result
 fill_account(const struct config *config, const char *name,
     struct auth_verdict *verdict)
@@ -207,12 +220,12 @@ fill_account(const struct config *config, const char *name,
 	struct system_account account;
 	enum system_lookup lookup;
 
-	if (name == NULL || !text_name(name))
+	if (!is_login_name(name))
 		return AUTH_TROUBLE;
 	lookup = system_by_name(name, &account);
 	if (lookup != SYSTEM_FOUND)
 		return lookup == SYSTEM_NONE ? AUTH_UNKNOWN : AUTH_TROUBLE;
-	if (!text_name(account.name))
+	if (!is_login_name(account.name))
 		return AUTH_TROUBLE;
 	if (!system_uid_permitted(config, account.uid))
 		return AUTH_UID;

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "log.h"
+
 /* Far above _SC_GETPW_R_SIZE_MAX, which is a hint only. */
 #define ENTRY_MAX 65536
 
@@ -35,7 +37,7 @@ look_up(const char *name, uid_t uid, struct system_account *account)
 	struct passwd entry, *found = NULL;
 	char *buf = malloc(ENTRY_MAX);
 	enum system_lookup lookup = SYSTEM_FAILED;
-	int error;
+	int error = ENOMEM;
 
 	if (buf != NULL) {
 		error = name != NULL
@@ -44,6 +46,9 @@ look_up(const char *name, uid_t uid, struct system_account *account)
 		lookup = copy(found, error, account);
 	}
 	free(buf);
+	if (lookup == SYSTEM_FAILED)
+		log_error("auth: a system account cannot be looked up: %s",
+		    strerror(error != 0 ? error : ENAMETOOLONG));
 	return lookup;
 }
 

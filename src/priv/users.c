@@ -10,6 +10,7 @@
  */
 #include "users.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -158,7 +159,7 @@ judge(const struct config *config, const struct auth_request *request,
 	return result;
 }
 
-/* The lines of a name, for forget(). NULL: no memory. */
+/* The lines of a name, for forget(). NULL: no memory, which is logged. */
 static struct search *
 find(const struct config *config, const char *name,
     bool (*visit)(struct users_line *, void *), enum users_state *statep)
@@ -167,8 +168,10 @@ find(const struct config *config, const char *name,
 	const char *reason;
 
 	*statep = USERS_REFUSED;
-	if (search == NULL)
+	if (search == NULL) {
+		log_error("%s: %s", config->auth.users_file, strerror(errno));
 		return NULL;
+	}
 	search->path = config->auth.users_file;
 	search->name = name;
 	*statep = users_scan(search->path, visit, search, &reason);

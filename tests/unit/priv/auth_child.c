@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "log.h"
+#include "told.h"
 
 /* One attempt, waited for up to so many milliseconds. */
 static enum auth_result
@@ -144,11 +145,17 @@ test_25_uids(void **state)
 static void
 test_37_account_gone(void **state)
 {
+	struct told told;
+	char text[1024];
+
 	(void)state;
 	strlcpy(read_back, "poplar-x", sizeof(read_back));
 	assert_int_equal(quick("alice"), AUTH_UNKNOWN);
 	strlcpy(read_back, "../x", sizeof(read_back));
+	told_begin(&told, LOG_ERROR_LEVEL);
 	assert_int_equal(quick("alice"), AUTH_TROUBLE);
+	told_end(&told, text, sizeof(text));
+	assert_non_null(strstr(text, "named \"../x\" cannot log in"));
 }
 
 static void

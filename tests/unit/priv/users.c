@@ -3,7 +3,10 @@
  */
 #include "users_place.h"
 
+#include <errno.h>
 #include <limits.h>
+
+#include "told.h"
 
 static void
 test_25_locked(void **state)
@@ -125,6 +128,25 @@ test_home_only_where_it_counts(void **state)
 	assert_int_equal(ask_full(IPC_MECH_PASS, "usual", "x", &v), AUTH_OK);
 	assert_string_not_equal(v.home, "");
 	assert_int_equal(lookups, 2);
+}
+
+/* Whom it must be asked for has trouble, and the log says what it is. */
+static void
+test_name_service_that_fails(void **state)
+{
+	struct told told;
+	char text[1024];
+
+	(void)state;
+	users("usual:{PLAIN}x:65534:5678:::\n");
+	lookup_error = ETIMEDOUT;
+	told_begin(&told, LOG_ERROR_LEVEL);
+	assert_int_equal(ask("usual", "x"), AUTH_TROUBLE);
+	told_end(&told, text, sizeof(text));
+	lookup_error = 0;
+	assert_non_null(strstr(text, "a system account cannot be looked up: "
+	                             "Connection timed out\n"));
+	assert_int_equal(ask("usual", "x"), AUTH_OK);
 }
 
 static void
@@ -311,6 +333,7 @@ main(void)
 	    cmocka_unit_test(test_25_uids),
 	    cmocka_unit_test(test_account_fields),
 	    cmocka_unit_test(test_home_only_where_it_counts),
+	    cmocka_unit_test(test_name_service_that_fails),
 	    cmocka_unit_test(test_without_root),
 	    cmocka_unit_test(test_hostile_lines_deny_their_user_only),
 	    cmocka_unit_test(test_nul_in_a_line),

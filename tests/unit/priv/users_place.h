@@ -49,6 +49,7 @@ static char folder[] = "/tmp/poplar-users-XXXXXX";
 static char path[64];
 static char maildrops[] = "%h/Mailbox"; /* maildrop.path */
 static unsigned lookups;                /* by uid, of the name service */
+static int lookup_error;                /* that it answers with, if not 0 */
 static uid_t runner, owner;
 
 uid_t
@@ -65,6 +66,9 @@ getpwuid_r(uid_t uid, struct passwd *entry, char *buf, size_t size,
 
 	*(void **)&real = dlsym(RTLD_NEXT, "getpwuid_r");
 	lookups++;
+	*resultp = NULL;
+	if (lookup_error != 0)
+		return lookup_error;
 	return real(uid, entry, buf, size, resultp);
 }
 
