@@ -459,7 +459,7 @@ listener_run(struct config *config, const struct sandbox *sandbox,
 	if (code != EX_OK)
 		return code;
 	recoveries_init(&listener.recoveries);
-	recoveries_add_all(&listener.recoveries, config);
+	(void)recoveries_add_all(&listener.recoveries, config);
 	while (!listener.stopping || anyone_left(&listener))
 		step(&listener);
 	log_info("stopped");

@@ -29,14 +29,14 @@ recover_run(const struct config *config, const struct sandbox *sandbox)
 	    .life = -1,
 	    .address = "recovery"};
 	struct recoveries recoveries;
-	size_t all;
+	size_t all, left;
 	pid_t pid;
-	int status;
+	int status, looked;
 
 	if (service_folders(config) == -1)
 		return EX_CANTCREAT;
 	recoveries_init(&recoveries);
-	recoveries_add_all(&recoveries, config);
+	looked = recoveries_add_all(&recoveries, config);
 	all = recoveries.waiting;
 	for (;;) {
 		recoveries_start(&recoveries, become_recovery, &setup);
@@ -45,6 +45,7 @@ recover_run(const struct config *config, const struct sandbox *sandbox)
 			break;
 		(void)recoveries_reaped(&recoveries, pid, status);
 	}
-	log_info("%zu of %zu maildrops recovered", all - recoveries.failed, all);
-	return recoveries.failed == 0 ? EX_OK : EX_TEMPFAIL;
+	left = recoveries.failed + recoveries.waiting;
+	log_info("%zu of %zu maildrops recovered", all - left, all);
+	return looked == 0 && left == 0 ? EX_OK : EX_TEMPFAIL;
 }

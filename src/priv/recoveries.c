@@ -46,14 +46,17 @@ add_one(const char *state_name, void *ctx)
 	recoveries_add(ctx, state_name);
 }
 
-void
+int
 recoveries_add_all(struct recoveries *recoveries, const struct config *config)
 {
-	if (state_each_pending(config, add_one, recoveries) == -1)
+	const int looked = state_each_pending(config, add_one, recoveries);
+
+	if (looked == -1)
 		log_error("cannot look for interrupted updates in %s: %s",
 		    config->server.state_dir, strerror(errno));
 	if (recoveries->waiting > 0)
 		log_info("%zu maildrops to recover", recoveries->waiting);
+	return looked;
 }
 
 /* A place for a process id; NULL: all are taken. */
@@ -67,25 +70,36 @@ free_place(struct recoveries *recoveries)
 	return NULL;
 }
 
+/* Once, until it can be forked again. */
+static void
+complain(struct recoveries *recoveries)
+{
+	if (!recoveries->complained)
+		log_error("cannot start a recovery: %s; %zu maildrops wait for one",
+		    strerror(errno), recoveries->waiting);
+	recoveries->complained = true;
+}
+
 void
 recoveries_start(struct recoveries *recoveries,
     void (*become)(const char *state_name, void *ctx), void *ctx)
 {
 	struct recovery *next;
-	pid_t *place;
+	pid_t *place, pid;
 
 	while ((next = STAILQ_FIRST(&recoveries->queue)) != NULL &&
 	       (place = free_place(recoveries)) != NULL) {
+		pid = fork_alone();
+		if (pid == 0)
+			become(next->state_name, ctx);
+		if (pid == -1) {
+			complain(recoveries);
+			return;
+		}
+		recoveries->complained = false;
+		*place = pid;
 		STAILQ_REMOVE_HEAD(&recoveries->queue, link);
 		recoveries->waiting--;
-		*place = fork_alone();
-		if (*place == 0)
-			become(next->state_name, ctx);
-		if (*place == -1) {
-			log_error("cannot start a recovery: %s", strerror(errno));
-			recoveries->failed++;
-			*place = 0;
-		}
 		free(next->state_name);
 		free(next);
 	}

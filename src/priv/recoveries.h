@@ -19,6 +19,7 @@ struct recoveries {
 	STAILQ_HEAD(, recovery) queue;
 	pid_t running[RECOVERIES_AT_ONCE]; /* 0: free */
 	size_t waiting, failed;
+	bool complained; /* of no process to start one in */
 };
 
 /* Nothing queued, nothing running. */
@@ -30,12 +31,13 @@ void recoveries_init(struct recoveries *recoveries);
  */
 void recoveries_add(struct recoveries *recoveries, const char *state_name);
 
-/* Queues every state folder with something left in it. */
-void recoveries_add_all(struct recoveries *recoveries, const struct config *config);
+/* Queues every state folder with something left in it. 0, or -1: not all, logged. */
+int recoveries_add_all(struct recoveries *recoveries, const struct config *config);
 
 /*
  * Forks for as many from the queue as may run; each child calls a function,
- * which does not return. One that cannot be forked for is logged and failed.
+ * which does not return. Where it cannot fork, which is logged, they wait for
+ * the next call.
  */
 void recoveries_start(struct recoveries *recoveries,
     void (*become)(const char *state_name, void *ctx), void *ctx);

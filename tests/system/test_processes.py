@@ -17,6 +17,7 @@ import unittest
 
 import harness
 import oracle
+import strike
 from client import Client
 from harness import PATIENCE, children, kill, needs_root, proc_stat, wait_until
 
@@ -355,6 +356,20 @@ class Shortages(ProcessCase):
             client.quit()
         self.limit(server, "nproc", 100)
         self.assert_service(server)
+
+    @needs_root
+    def test_91_recovery_waits_for_a_process(self):
+        server, update = self.daemon(), strike.Update(strike.mbox([900, 3000, 1200]), [1])
+        client = update.begin(server)
+        session, monitors = server.session(), server.monitors()
+        self.limit(server, "nproc", 1)
+        blow = strike.Strike(session, strike.KILL, 1, ["ftruncate"], [session, *monitors])
+        said = strike.quit_reply(client)
+        self.assertEqual(blow.finish().hit, "ftruncate")
+        server.wait_log("cannot start a recovery: .*; 1 maildrops wait for one")
+        self.limit(server, "nproc", 100)
+        server.wait_log("an interrupted update of .* was finished")
+        self.assertEqual(update.outcome(self, server.read(), said), "new")
 
     def test_101_no_descriptor_to_accept_with(self):
         server = self.daemon(MAIL)
