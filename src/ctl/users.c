@@ -288,7 +288,7 @@ replace(struct users *users, const struct users_entry *entry)
 	return result;
 }
 
-/* Signals that a person sends wait until the temporary file is gone. */
+/* Signals that a person or a limit sends wait until the temporary file is gone. */
 int
 users_store(struct users *users, const struct users_entry *entry)
 {
@@ -301,6 +301,7 @@ users_store(struct users *users, const struct users_entry *entry)
 	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGTSTP);
+	sigaddset(&signals, SIGXFSZ);
 	sigprocmask(SIG_BLOCK, &signals, &before);
 	result = replace(users, entry);
 	if (result == -1)

@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -319,12 +320,14 @@ class Files(TestCase):
     def test_full_disk_leaves_the_old_file(self):
         before = b"".join(b"user%d:!:54017:54017:::\n" % n for n in range(2000))
         self.put(before)
-        done = subprocess.run(["sh", "-c", 'ulimit -f 8; trap "" XFSZ; exec "$@"', "sh", POPLARCTL,
-                               "passwd", "-f", self.users, "-L", "user7"],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-        self.assertEqual(done.returncode, CANTCREAT, done.stdout)
-        self.assertEqual(self.octets(), before)
-        self.assertEqual(os.listdir(self.place), ["users"])
+        for trap, code in (("", CANTCREAT), ("-", -signal.SIGXFSZ)):
+            done = subprocess.run(["sh", "-c", f'ulimit -f 8; trap "{trap}" XFSZ; exec "$@"', "sh",
+                                   POPLARCTL, "passwd", "-f", self.users, "-L", "user7"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+            self.assertEqual(done.returncode, code, done.stdout)
+            self.assertIn(b"File too large", done.stdout)
+            self.assertEqual(self.octets(), before)
+            self.assertEqual(os.listdir(self.place), ["users"])
 
     def test_a_large_file(self):
         before = b"".join(b"user%d:!:54017:54017:::\n" % n for n in range(100000))
