@@ -282,7 +282,7 @@ replace(struct users *users, const struct users_entry *entry)
 		unlink(temp);
 	else {
 		users->created = false;
-		result = sync_folder(users->path);
+		result = 0;
 	}
 	close(fd);
 	return result;
@@ -306,6 +306,8 @@ users_store(struct users *users, const struct users_entry *entry)
 	result = replace(users, entry);
 	if (result == -1)
 		warn("%s", users->path);
+	else if ((result = sync_folder(users->path)) == -1)
+		warn("%s is changed, but not yet on the disk", users->path);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return result;
 }

@@ -329,6 +329,23 @@ class Files(TestCase):
             self.assertEqual(self.octets(), before)
             self.assertEqual(os.listdir(self.place), ["users"])
 
+    def test_folder_that_cannot_be_synced(self):
+        """As where its owner may write to it and not read it: changed all the same."""
+        self.put(b"a:!:54017:54017:::\n")
+        binary = shutil.copy(POPLARCTL, self.place)
+        who = {"user": UID, "group": UID, "extra_groups": []} if os.geteuid() == 0 else {}
+        for path in (self.place, self.users) if who else ():
+            os.chown(path, UID, UID)
+        os.chmod(self.place, 0o300)
+        done = subprocess.run([binary, "passwd", "-f", self.users, "-s", "-t", "plain", "a"],
+                              input=b"secret\n", stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=60, **who)
+        os.chmod(self.place, 0o700)
+        self.assertEqual(done.returncode, CANTCREAT)
+        self.assertIn(b"users is changed, but not yet on the disk: ", done.stdout)
+        self.assertNotIn(b"password changed", done.stdout)
+        self.assertEqual(self.octets(), b"a:{PLAIN}secret:54017:54017:::\n")
+
     def test_a_large_file(self):
         before = b"".join(b"user%d:!:54017:54017:::\n" % n for n in range(100000))
         self.put(before)
