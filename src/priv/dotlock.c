@@ -264,7 +264,7 @@ publish(const struct config *config, struct opening *o, const struct names *name
 }
 
 /*
- * With the account's ids on. A disk that cannot say what stands there does not
+ * With the account's ids on. A system that cannot say what stands there does not
  * tell that ours is lost: then the note stays, for the time when it can.
  */
 static bool

@@ -50,7 +50,7 @@ bool dotlock_break_stale(struct opening *opening, const struct names *names,
 enum dotlock_owner {
 	DOTLOCK_OURS,
 	DOTLOCK_ANOTHERS,
-	DOTLOCK_UNKNOWN /* the disk fails */
+	DOTLOCK_UNKNOWN /* the disk or the system fails */
 };
 
 /* Whether the file that was examined is the one of the note. */

@@ -58,15 +58,15 @@ chance(void)
 }
 
 /*
- * RFC 1725 section 7: a msg-id, different for each greeting. The process and
- * the clock make it so; the random part makes it unforeseeable.
+ * RFC 1725 section 7: a msg-id, different for each greeting. Nobody foresees the
+ * random part. Two numbers as in the example: Perl's Mail::Box takes no others,
+ * and sends the secret as a password instead.
  */
 static void
 make_stamp(char *stamp, size_t size, const struct config *config)
 {
-	snprintf(stamp, size, "<%ld.%lld.%016llx@%s>", (long)getpid(),
-	    (long long)time(NULL), (unsigned long long)chance(),
-	    config->server.hostname);
+	snprintf(stamp, size, "<%llu.%lld@%s>", (unsigned long long)chance(),
+	    (long long)time(NULL), config->server.hostname);
 }
 
 /* In a child: what is the monitor's is no business of its. */

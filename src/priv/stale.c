@@ -178,10 +178,23 @@ dotlock_break_stale(struct opening *o, const struct names *names,
 	return true;
 }
 
+/* Ours can be read: an error of another kind speaks of the file that stands there. */
+static bool
+is_our_trouble(int error)
+{
+	static const int troubles[] = {EIO, EINTR, EMFILE, ENFILE, ENOMEM,
+	    ETIMEDOUT};
+
+	for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++) {
+		if (error == troubles[i])
+			return true;
+	}
+	return false;
+}
+
 /*
  * An inode is soon used again: the content must be ours too, or the time, where a
- * full disk left no content, or a power cut its length in NULs. Ours can be read,
- * unless the disk fails.
+ * full disk left no content, or a power cut its length in NULs.
  */
 enum dotlock_owner
 dotlock_owner(const struct opening *o, const struct names *names,
@@ -194,7 +207,7 @@ dotlock_owner(const struct opening *o, const struct names *names,
 	    strcmp(note->name, names->lock) != 0)
 		return DOTLOCK_ANOTHERS;
 	if (read_content(o, names, seen, text) == -1)
-		return errno == EIO ? DOTLOCK_UNKNOWN : DOTLOCK_ANOTHERS;
+		return is_our_trouble(errno) ? DOTLOCK_UNKNOWN : DOTLOCK_ANOTHERS;
 	snprintf(ours, sizeof(ours), "%d %s\n", (int)note->pid, names->host);
 	same = text[0] != '\0' ? strcmp(text, ours) == 0
 	                       : seen->st_mtim.tv_sec == note->mtime.tv_sec &&

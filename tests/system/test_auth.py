@@ -259,7 +259,8 @@ class Apop(AuthCase):
             self.assertNotIn("<", client.greeting)
             client.err("APOP mrose c4c9334bac560ecc979e58001b3e22fb")
         with self.serve({"mrose": "{APOP}x"}).client() as client:
-            self.assertRegex(client.greeting, r"^\+OK POP3 server ready <[^<>@]+@[^<>@]+>$")
+            # numbers: Mail::Box for Perl takes no other for a timestamp
+            self.assertRegex(client.greeting, r"^\+OK POP3 server ready <\d+\.\d+@[^<>@]+>$")
 
     def test_no_timestamp_for_a_file_that_nobody_asks(self):
         for mode in ("standalone", "inetd"):

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 
 static void
 test_made_and_removed(void **statep)
@@ -197,6 +198,24 @@ test_touch(void **statep)
 	assert_int_equal(entries(p->mail), 1);
 }
 
+/* No descriptor is left to read ours with: it is ours all the same, and goes. */
+static void
+test_no_descriptor_left(void **statep)
+{
+	struct place *p = *statep;
+	struct rlimit before, none;
+
+	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	dotlock_remove(&p->opening);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(entries(p->mail), 1);
+	assert_false(noted(p));
+}
+
 /* A small file system of its own over the mail folder, gone with the process. */
 static void
 mount_small(struct place *p, const char *options)
@@ -338,6 +357,7 @@ static const struct CMUnitTest tests[] = {
     DOT(test_76_removed),
     DOT(test_76_replaced),
     DOT(test_touch),
+    DOT(test_no_descriptor_left),
     DOT(test_88_disk_full),
     DOT(test_88_no_inode),
     DOT(test_61_read_only_file_system),
