@@ -18,7 +18,6 @@
 #define KEEPALIVE_IDLE_S 60
 #define KEEPALIVE_EVERY_S 15
 #define KEEPALIVE_TRIES 4
-#define UNACKNOWLEDGED_MS 120000
 
 void
 peer_source(const unsigned char ip[NETWORK_OCTETS],
@@ -57,12 +56,11 @@ peer_tune(int fd)
 	static const struct {
 		int level, name, value;
 	} options[] = {
-	    {IPPROTO_TCP, TCP_NODELAY,      1                },
-	    {SOL_SOCKET,  SO_KEEPALIVE,     1                },
-	    {IPPROTO_TCP, TCP_KEEPIDLE,     KEEPALIVE_IDLE_S },
-	    {IPPROTO_TCP, TCP_KEEPINTVL,    KEEPALIVE_EVERY_S},
-	    {IPPROTO_TCP, TCP_KEEPCNT,      KEEPALIVE_TRIES  },
-	    {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS},
+	    {IPPROTO_TCP, TCP_NODELAY,   1                },
+	    {SOL_SOCKET,  SO_KEEPALIVE,  1                },
+	    {IPPROTO_TCP, TCP_KEEPIDLE,  KEEPALIVE_IDLE_S },
+	    {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EVERY_S},
+	    {IPPROTO_TCP, TCP_KEEPCNT,   KEEPALIVE_TRIES  },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)

@@ -29,7 +29,8 @@ void peer_source(const unsigned char ip[NETWORK_OCTETS],
 
 /*
  * A client's socket: not blocking, no Nagle delay, keepalive after 60 s, dead
- * after two minutes without an acknowledgement. What fails is left as it is.
+ * after two minutes when nothing is on its way (else see session/channel.c). What
+ * fails is left as it is.
  */
 void peer_tune(int fd);
 

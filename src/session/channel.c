@@ -2,11 +2,18 @@
  * Waiting and moving octets. Runs sandboxed as the session's user. What
  * differs between plaintext and TLS is one attempt to read or write; the
  * waiting is the same.
+ *
+ * A client that vanished is told from one that takes nothing by whether it
+ * acknowledges. Keepalive finds it where nothing is on its way; where something
+ * is, the kernel alone would go on for a quarter of an hour, and its
+ * TCP_USER_TIMEOUT ends those too that acknowledge a closed window.
  */
 #include "channel.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -25,6 +32,13 @@
  */
 #define LOOK_US 100
 #define PROMPT_US 200
+
+/*
+ * Without an acknowledgement for so long, real time, a client is gone: the kernel
+ * asks again at least every two minutes. How often that is looked at.
+ */
+#define GONE_MS 150000
+#define GLANCE_MS 30000
 
 void
 channel_open(struct channel *channel, int in, int out,
@@ -55,6 +69,20 @@ look_and_wait(struct channel *channel, struct pollfd fds[2], uint64_t deadline)
 	return n;
 }
 
+/* Whether octets or probes of the other end are on their way to nowhere. */
+static bool
+is_gone(const struct channel *channel)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof(info);
+
+	return channel->socket &&
+	       getsockopt(channel->out, IPPROTO_TCP, TCP_INFO, &info, &length) ==
+	           0 &&
+	       (info.tcpi_unacked > 0 || info.tcpi_probes > 1) &&
+	       info.tcpi_last_ack_recv >= GONE_MS;
+}
+
 /* Waits for the client until the deadline. */
 static enum channel_result
 await(struct channel *channel, int fd, short events, uint64_t deadline)
@@ -63,16 +91,21 @@ await(struct channel *channel, int fd, short events, uint64_t deadline)
 	    {.fd = fd,                .events = events},
 	    {.fd = channel->link->fd, .events = POLLIN},
 	};
+	uint64_t glance;
 	int n;
 
 	while (channel->link->stop == 0) {
-		n = look_and_wait(channel, fds, deadline);
+		glance = clock_now() + GLANCE_MS;
+		n = look_and_wait(channel, fds,
+		    glance < deadline ? glance : deadline);
 		if (n == -1 && errno != EINTR)
 			return CHANNEL_BROKEN;
 		if (n > 0)
 			return fds[1].revents != 0 ? CHANNEL_STOPPED : CHANNEL_DONE;
 		if (clock_now() >= deadline)
 			return CHANNEL_LATE;
+		if (is_gone(channel))
+			return CHANNEL_BROKEN;
 	}
 	return CHANNEL_STOPPED;
 }

@@ -25,7 +25,7 @@ enum channel_result {
 	CHANNEL_DONE,
 	CHANNEL_CLOSED, /* end of input */
 	CHANNEL_LATE,   /* the deadline came first */
-	CHANNEL_BROKEN, /* reset, or another error */
+	CHANNEL_BROKEN, /* reset, vanished, or another error */
 	CHANNEL_STOPPED /* the monitor has something to say, or is gone; or the
 			   link took its wish to stop already */
 };

@@ -16,6 +16,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <netinet/tcp.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -125,6 +126,7 @@ static const struct row serve_rows[] = {
     ANY(read),
     ANY(writev),
     ANY(shutdown),
+    ONLY(getsockopt, 2, TCP_INFO),
 };
 
 #ifdef POPLAR_SANITIZED

@@ -26,7 +26,7 @@ enum stream_fault {
 	STREAM_CLOSED,  /* end of input: the client is gone or half-closed */
 	STREAM_IDLE,    /* no line within idle_timeout */
 	STREAM_STALLED, /* no octet accepted within stall_timeout */
-	STREAM_BROKEN,  /* reset, or another error */
+	STREAM_BROKEN,  /* reset, vanished, or another error */
 	STREAM_STOPPED  /* the monitor wants an end, or is gone */
 };
 

@@ -168,8 +168,9 @@ class Within(CompatCase):
                     option = getattr(socket, f"TCP_{name}")
                     self.assertEqual(connection.getsockopt(socket.IPPROTO_TCP, option), value, name)
                 self.assertTrue(connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+                # it would end a client, too, that acknowledges and takes nothing for a while
                 limit = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-                self.assertTrue(60000 <= limit <= 600000, limit)
+                self.assertEqual(limit, 0)
                 client.quit()
             self.assertEqual(process.wait(PATIENCE), 0)
 

@@ -1,8 +1,12 @@
 /*
  * How a session waits for its client: it looks a moment for who was back soon the
- * last time, and sleeps at once for who was not. sched_yield() is ours: the other
- * end speaks in it. So is TLS, of which there is always more.
+ * last time, sleeps at once for who was not, and wakes to see whether the client
+ * is there at all. sched_yield() is ours: the other end speaks in it. So are a
+ * sleep, what the kernel knows of a client, and TLS, of which there is always more.
  */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +24,7 @@
 #include "session/tls.h"
 
 #define WAIT_MS 20
+#define LONG_MS 600000
 #define TRIES 100
 
 static struct {
@@ -27,6 +32,13 @@ static struct {
 	unsigned speak_at; /* the look at which an octet comes; 0: never */
 	int speaker;
 } other;
+
+/* What the kernel knows of the client. */
+static struct tcp_info known;
+
+/* Long sleeps up to the one in which the monitor wakes the session. */
+#define SLEEPS 3
+static unsigned sleeps;
 
 static struct line {
 	struct channel channel;
@@ -39,6 +51,30 @@ sched_yield(void)
 {
 	if (++other.looks == other.speak_at)
 		assert_int_equal(write(other.speaker, "x", 1), 1);
+	return 0;
+}
+
+/* Half a minute and more goes by at once. */
+int
+poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+	const struct timespec wait = {.tv_nsec = timeout % 1000 * 1000000L};
+
+	if (timeout >= 1000 && ++sleeps == SLEEPS)
+		assert_int_equal(write(line.monitor, "x", 1), 1);
+	if (timeout >= 1000)
+		return ppoll(fds, count, &(struct timespec){0}, NULL);
+	return ppoll(fds, count, timeout < 0 ? NULL : &wait, NULL);
+}
+
+int
+getsockopt(int fd, int level, int name, void *value, socklen_t *lengthp)
+{
+	(void)fd;
+	assert_int_equal(level, IPPROTO_TCP);
+	assert_int_equal(name, TCP_INFO);
+	assert_int_equal(*lengthp, sizeof(known));
+	memcpy(value, &known, sizeof(known));
 	return 0;
 }
 
@@ -109,6 +145,7 @@ set_up(void **state)
 	    .monitor = pair[1]};
 	channel_open(&line.channel, client[0], client[0], &line.link);
 	other.speak_at = 0;
+	sleeps = 0;
 	return 0;
 }
 
@@ -214,6 +251,63 @@ test_stop_that_was_taken(void **state)
 	assert_int_equal(hear(), CHANNEL_STOPPED);
 }
 
+/* Waits long for a client of which the kernel knows this. */
+static enum channel_result
+hear_known(unsigned unacknowledged, unsigned probes, unsigned silent_s)
+{
+	char octet;
+	size_t length;
+
+	known = (struct tcp_info){.tcpi_unacked = unacknowledged,
+	    .tcpi_probes = (unsigned char)probes,
+	    .tcpi_last_ack_recv = silent_s * 1000};
+	return channel_read(&line.channel, &octet, 1, clock_now() + LONG_MS,
+	    &length);
+}
+
+/* Nothing comes back for what was sent, or for one question after the other. */
+static void
+test_vanished(void **state)
+{
+	(void)state;
+	assert_int_equal(hear_known(1, 0, 150), CHANNEL_BROKEN);
+	assert_int_equal(sleeps, 1);
+	assert_int_equal(hear_known(0, 2, 200), CHANNEL_BROKEN);
+	assert_int_equal(sleeps, 2);
+}
+
+/* A closed window is asked about every two minutes. */
+static void
+test_takes_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(hear_known(4, 0, 121), CHANNEL_STOPPED);
+	assert_int_equal(hear_known(0, 1, 150), CHANNEL_STOPPED);
+}
+
+static void
+test_says_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(hear_known(0, 0, 500), CHANNEL_STOPPED);
+}
+
+/* A client that takes nothing is awaited in the same way. */
+static void
+test_vanished_with_replies_left(void **state)
+{
+	enum channel_result result = CHANNEL_DONE;
+	char much[4096] = "";
+	size_t length;
+
+	(void)state;
+	known = (struct tcp_info){.tcpi_unacked = 9, .tcpi_last_ack_recv = LONG_MS};
+	for (int i = 0; i < 1024 && result == CHANNEL_DONE; i++)
+		result = channel_write(&line.channel, much, sizeof(much),
+		    clock_now() + LONG_MS, &length);
+	assert_int_equal(result, CHANNEL_BROKEN);
+}
+
 int
 main(void)
 {
@@ -227,6 +321,11 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_stopped_under_a_flood, set_up,
 	        tear_down),
 	    cmocka_unit_test_setup_teardown(test_stop_that_was_taken, set_up,
+	        tear_down),
+	    cmocka_unit_test_setup_teardown(test_vanished, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_takes_nothing, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_says_nothing, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_vanished_with_replies_left, set_up,
 	        tear_down),
 	};
 
