@@ -450,8 +450,9 @@ listener_run(struct config *config, const struct sandbox *sandbox,
 	    .sandbox = sandbox,
 	    .options = options,
 	    .control = -1,
-	    .life = {-1, -1}
-        };
+	    .life = {-1, -1},
+	    .next_tick = clock_now(), /* no deadline would wait for a client */
+	};
 	int code = prepare(&listener, config);
 
 	if (code == EX_OK)

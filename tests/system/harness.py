@@ -270,9 +270,14 @@ class Daemon:
             self.server = InetdServer(self)
             self.port = self.server.port
             return
-        with open(self.log_path, "ab") as log:
-            self.process = self.spawn(["-F"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.launch()
         wait_until(self._greets, what=f"the greeting\n{self.log()}")
+
+    def launch(self, **kwargs):
+        """Starts it, and does not connect to it."""
+        with open(self.log_path, "ab") as log:
+            self.process = self.spawn(["-F"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                      **kwargs)
 
     def _greets(self):
         if self.process.poll() is not None:

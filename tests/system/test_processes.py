@@ -271,9 +271,7 @@ class Processes(ProcessCase):
         environment = {"LISTEN_FDS": "-1", "LISTEN_PID": "x", "NOTIFY_SOCKET": "/nonexistent",
                        "PATH": "", "TZ": "/etc/passwd", "IFS": "x", "LC_ALL": "xx",
                        "OPENSSL_CONF": "/nonexistent"}
-        with open(server.log_path, "ab") as log:
-            server.process = server.spawn(["-F"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          pass_fds=[inherited], env=environment)
+        server.launch(pass_fds=[inherited], env=environment)
         os.close(inherited)
         wait_until(server._greets, what="the greeting")
         with server.logged_in() as client:
@@ -659,9 +657,7 @@ class Start(ProcessCase):
         script.chmod(0o755)
         server.binary.rename(server.dir / "real")
         script.rename(server.binary)
-        with open(server.log_path, "ab") as log:
-            server.process = server.spawn(["-F"], stdin=subprocess.DEVNULL, stdout=log,
-                                          stderr=log, pass_fds=passed)
+        server.launch(pass_fds=passed)
         server.wait_log("ready")
 
     def test_108_listen_fds_wrong(self):
@@ -669,12 +665,19 @@ class Start(ProcessCase):
         server.stop()
         for value in ("99999999999", "-1", "x", "1000"):
             environment = {"LISTEN_FDS": value, "LISTEN_PID": "1", "PATH": "/usr/bin"}
-            with open(server.log_path, "ab") as log:
-                server.process = server.spawn(["-F"], stdin=subprocess.DEVNULL, stdout=log,
-                                              stderr=log, env=environment)
+            server.launch(env=environment)
             wait_until(server._greets, what="the greeting")
             self.assert_service(server)
             server.stop()
+
+    def test_recovers_before_anybody_connects(self):
+        server = self.daemon(MAIL)
+        server.logged_in().quit()
+        server.stop()
+        journal, = server.state_dir.glob("*/journal")
+        journal.write_bytes(bytes(1024))
+        server.launch()
+        wait_until(lambda: journal.stat().st_size == 0, what="the recovery")
 
     def background(self):
         """A daemon that went to the background, and its pid."""
