@@ -8,7 +8,6 @@ import time
 
 import harness
 import oracle
-from client import Closed
 from harness import needs_root, sha256
 
 MAIL = oracle.mbox_of(oracle.message_of(120), oracle.message_of(200, b"2"),
@@ -258,6 +257,7 @@ class Meanwhile(FilesCase):
         self.assertEqual(self.server.read(), oracle.without(MAIL, {1}))
 
     def test_E63_rewritten_in_mid_retr(self):
+        """None of the new octets goes out, and no final dot."""
         line = b"original " * 8 + b"\n"
         big = oracle.mbox_of(b"A: b\n\n" + line * (400000), oracle.message_of(120))
         expected = oracle.parse(big)[0].wire
@@ -267,10 +267,8 @@ class Meanwhile(FilesCase):
         with open(server.path(), "r+b") as file:
             file.seek(len(big) // 2)
             file.write(b"intruder " * 100)
-        try:
-            self.assert_octets(client.multiline(), expected, "a complete message")
-        except (Closed, ConnectionError):
-            pass  # closed before the final dot
+        got = client.rest()
+        self.assert_octets(got, expected[:len(got)], "what went out before the end")
 
     def test_E64_appended(self):
         more = oracle.mbox_of(oracle.message_of(500, b"late"))

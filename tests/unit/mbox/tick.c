@@ -192,6 +192,24 @@ test_sealed_no_more(void **state)
 	box_remove(&box);
 }
 
+/* The same in a session that began with it. */
+static void
+test_sealed_no_more_in_session(void **state)
+{
+	struct box box;
+
+	(void)state;
+	make_sealed(&box, B A B);
+	box_open(&box);
+	assert_int_equal(box_scan(&box), MD_SCAN_NONE);
+	fault.back = 0;
+	box_append(&box, B);
+	box_sends(&box, 1, SENT_A);
+	box_poke(&box, 0, C);
+	assert_int_equal(fetch(&box, 1, WIRE_WHOLE), MD_CHANGED);
+	box_remove(&box);
+}
+
 /* Mail that comes without a lock, just before the mtime is set back. */
 static bool
 deliver_and_backdate(void *ctx)
@@ -376,6 +394,7 @@ main(void)
 	    cmocka_unit_test(test_behind_update),
 	    cmocka_unit_test(test_sealed),
 	    cmocka_unit_test(test_sealed_no_more),
+	    cmocka_unit_test(test_sealed_no_more_in_session),
 	    cmocka_unit_test(test_not_sealed),
 	    cmocka_unit_test(test_sealed_and_forged),
 	    cmocka_unit_test(test_sealed_and_forged_long_ago),
