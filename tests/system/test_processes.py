@@ -679,6 +679,37 @@ class Start(ProcessCase):
         server.launch()
         wait_until(lambda: journal.stat().st_size == 0, what="the recovery")
 
+    def test_108_listen_fds_is_no_number(self):
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        server.put(MAIL)
+        self.start_with(server, "", (), "1000")
+        self.assertRegex(server.log(), "LISTEN_FDS is not a number up to [0-9]+; ignored")
+        self.assert_service(server)
+        server.stop()
+
+    def test_108_tells_systemd(self):
+        """Type=notify: by a socket with a path, and by an abstract one."""
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        for path in (str(server.dir / "notify"), f"@poplar-test-{os.getpid()}"):
+            with self.subTest(path), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+                notify.bind(path.replace("@", "\0"))
+                notify.settimeout(PATIENCE)
+                if path[0] == "/":
+                    os.chmod(path, 0o666)
+                with open(server.log_path, "ab") as log:
+                    server.process = server.spawn(
+                        ["-F"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                        env={"NOTIFY_SOCKET": path, "PATH": "/usr/bin"})
+                self.assertEqual(notify.recv(64), b"READY=1")
+                self.assertTrue(server._greets(), "it was not ready")
+                server.reload()
+                self.assertEqual(notify.recv(64), b"RELOADING=1")
+                self.assertEqual(notify.recv(64), b"READY=1")
+                server.stop()
+                self.assertEqual(notify.recv(64), b"STOPPING=1")
+
     def background(self):
         """A daemon that went to the background, and its pid."""
         server = harness.Daemon(start=False)
@@ -714,9 +745,10 @@ class Start(ProcessCase):
         server = self.daemon(MAIL)
         original = server.conf.read_text()
         server.write_conf(original.replace(str(server.port), str(harness.free_port())))
-        code, text = self.run_to_end(server, "-F")
-        self.assertNotEqual(code, 0)
-        self.assertRegex(text, rf"another poplard.*{server.process.pid}")
+        for arguments in (["-F"], []):
+            code, text = self.run_to_end(server, *arguments)
+            self.assertEqual(code, 75)
+            self.assertRegex(text, rf"another poplard.*{server.process.pid}")
         server.write_conf(original)
         self.assert_service(server)
 
