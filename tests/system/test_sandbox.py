@@ -319,7 +319,8 @@ class Intruder(SandboxCase):
     def test_93_control(self):
         """What is permitted works, and the session does not notice."""
         client, session, _ = self.logged_in()
-        for call, *arguments in (("getpid",), ("fcntl", 3, 3), ("madvise",)):
+        for call, *arguments in (("getpid",), ("fcntl", 3, 3), ("madvise",),
+                                 ("gettimeofday",), ("time",)):
             self.assertRegex(self.inject(session, call, *arguments), r"^returned \d+$")
         self.assertEqual(self.inject(session, "getpid"), f"returned {session}")
         self.assert_served(client, oracle.parse(MAIL))
