@@ -8,6 +8,24 @@
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+
+/* What link(2) does: as here, as on FAT, or as over NFS where its answer is lost. */
+static enum { LINKS, NO_LINKS, NO_ANSWER } links;
+
+int
+linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+	int result = -1;
+
+	if (links != NO_LINKS)
+		result = (int)syscall(SYS_linkat, from_folder, from, to_folder, to,
+		    flags);
+	if (links == LINKS)
+		return result;
+	errno = links == NO_LINKS ? EPERM : EEXIST;
+	return -1;
+}
 
 static void
 test_made_and_removed(void **statep)
@@ -198,6 +216,25 @@ test_touch(void **statep)
 	assert_int_equal(entries(p->mail), 1);
 }
 
+/* Made all the same, and none over another program's. */
+static void
+test_no_links(void **statep)
+{
+	struct place *p = *statep;
+
+	for (links = NO_LINKS; links <= NO_ANSWER; links++) {
+		assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+		assert_int_equal(access(lock_of(p), F_OK), 0);
+		assert_int_equal(entries(p->mail), 2);
+		remove_it(p);
+		foreign(p, "0", 1);
+		assert_int_equal(make_it(p), MD_DOTLOCK_BUSY);
+		assert_int_equal(entries(p->mail), 2);
+		assert_int_equal(unlink(lock_of(p)), 0);
+	}
+	links = LINKS;
+}
+
 /* No descriptor is left to read ours with: it is ours all the same, and goes. */
 static void
 test_no_descriptor_left(void **statep)
@@ -357,6 +394,7 @@ static const struct CMUnitTest tests[] = {
     DOT(test_76_removed),
     DOT(test_76_replaced),
     DOT(test_touch),
+    DOT(test_no_links),
     DOT(test_no_descriptor_left),
     DOT(test_88_disk_full),
     DOT(test_88_no_inode),

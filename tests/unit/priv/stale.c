@@ -4,6 +4,31 @@
  */
 #include "dotlock_place.h"
 
+#include <sys/syscall.h>
+
+#include "priv/dotlock.h"
+
+/* Renaming where nothing may stand: as here, as over NFS, or too late. */
+static enum { KNOWN, UNKNOWN, LATE } no_replace;
+
+int
+renameat2(int from_folder, const char *from, int to_folder, const char *to,
+    unsigned flags)
+{
+	int fd;
+
+	if (no_replace == UNKNOWN) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (no_replace == LATE) {
+		fd = openat(to_folder, to, O_WRONLY | O_CREAT | O_EXCL, 0600);
+		assert_int_equal(write(fd, "third", 5), 5);
+		close(fd);
+	}
+	return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, flags);
+}
+
 static void
 test_69_fresh(void **statep)
 {
@@ -216,6 +241,28 @@ test_70a_swapped(void **statep)
 	assert_int_equal(access(p->file, F_OK), 0);
 }
 
+/* What was taken is not what was examined: back it goes, unless a third stands there. */
+static void
+test_70_another_meanwhile(void **statep)
+{
+	struct place *p = *statep;
+	struct names names = {.aside = "aside"};
+	struct stat examined, before, after;
+
+	strlcpy(names.lock, strrchr(lock_of(p), '/') + 1, sizeof(names.lock));
+	assert_int_equal(stat(p->file, &examined), 0);
+	foreign(p, "0", 1);
+	assert_int_equal(stat(lock_of(p), &before), 0);
+	for (no_replace = KNOWN; no_replace <= LATE; no_replace++) {
+		assert_false(dotlock_break(&p->opening, &names, &examined));
+		assert_int_equal(entries(p->mail), 2);
+		assert_int_equal(stat(lock_of(p), &after), 0);
+		assert_int_equal(after.st_ino == before.st_ino, no_replace != LATE);
+		assert_int_equal(after.st_size, no_replace == LATE ? 5 : 1);
+	}
+	no_replace = KNOWN;
+}
+
 static const struct CMUnitTest tests[] = {
     DOT(test_69_fresh),
     DOT(test_70_stale),
@@ -225,6 +272,7 @@ static const struct CMUnitTest tests[] = {
     DOT(test_70_our_own_empty),
     DOT(test_70_another_s_empty),
     DOT(test_70_damaged_note),
+    DOT(test_70_another_meanwhile),
     DOT(test_70a_symlink),
     DOT(test_70a_swapped),
 };
