@@ -5,35 +5,28 @@ is compared octet by octet in test_clients.py, here message by message.
 import poplib
 import shutil
 import subprocess
-import tempfile
 
 import harness
 import oracle
 import scram
 import secure
-import test_clients
+from clients import (ClientHome, Inbox, LmtpServer, made_mailbox, message_id, own, run_in_terminal,
+                     scram_of_mpop, stored)
 from sasl import SecureCase, b64
-from test_clients import Inbox, own, run_in_terminal, scram_of_mpop, stored
 
-MAIL = test_clients.made_mailbox(3, 5)
+MAIL = made_mailbox(3, 5)
 MESSAGES = sorted(stored(message) for message in oracle.parse(MAIL))
 SECRET = "the secret"
 
 
-class ClientTests:
-    environment = test_clients.ClientTests.environment
-    run_client = test_clients.ClientTests.run_client
-    new_folder = test_clients.ClientTests.new_folder
-    new_maildir = test_clients.ClientTests.new_maildir
-    write = test_clients.ClientTests.write
+class ClientTests(ClientHome):
     program = None
 
     def setUp(self):
         super().setUp()
         if self.program and not shutil.which(self.program):
             self.skipTest(f"needs the program {self.program}")
-        self.home = own(tempfile.mkdtemp(prefix="poplar-client-", dir="/tmp"))
-        self.addCleanup(shutil.rmtree, self.home, True)
+        self.make_home()
         self.ca = secure.trusting_ca_file()
         # no password in clear, so that a client that forgets TLS fails
         self.server = self.daemon(users={"mrose": scram.credential(SECRET)}, options={
@@ -148,12 +141,12 @@ class Getmail(ClientTests, secure.TlsCase):
 
     def setUp(self):
         super().setUp()
-        self.lmtp = test_clients.LmtpServer()
+        self.lmtp = LmtpServer()
         self.addCleanup(self.lmtp.server_close)
         self.addCleanup(self.lmtp.shutdown)
 
     def undo(self, message):
-        return test_clients.message_id(message)
+        return message_id(message)
 
     def fetch(self, stls, mechanism):
         rc = self.write("getmailrc", (
@@ -245,7 +238,7 @@ class Snail(ClientTests, secure.TlsCase):
     program = "s-nail"
 
     def undo(self, message):
-        return test_clients.message_id(message)
+        return message_id(message)
 
     def fetch(self, stls, mechanism):
         inbox = self.new_folder() / "inbox"

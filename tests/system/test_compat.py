@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 
+import clients
 import harness
 import oracle
 import scram
@@ -38,7 +39,7 @@ class CompatCase(secure.TlsCase):
 
     def setUp(self):
         super().setUp()
-        self.home = test_clients.own(tempfile.mkdtemp(prefix="poplar-compat-"))
+        self.home = clients.own(tempfile.mkdtemp(prefix="poplar-compat-"))
         self.addCleanup(shutil.rmtree, self.home, True)
 
     def serve(self, users=None, mail=MAIL, **options):
@@ -54,13 +55,13 @@ class CompatCase(secure.TlsCase):
     def run_client(self, *command, text=None):
         return subprocess.run([str(word) for word in command], env=self.environment(),
                               cwd=self.home, input=text, capture_output=True, timeout=60,
-                              check=False, **test_clients.WHO)
+                              check=False, **clients.WHO)
 
     def write(self, name, text):
         path = self.home / name
         path.write_text(text)
         path.chmod(0o700)
-        return test_clients.own(path)
+        return clients.own(path)
 
 
 class Before(CompatCase):
@@ -191,7 +192,7 @@ class Before(CompatCase):
     @needs_program("mpop")
     def test_mpop_logs_in_by_each_mechanism(self):
         server = self.serve()
-        for method in ("user", "plain", "login", test_clients.scram_of_mpop().lower()):
+        for method in ("user", "plain", "login", clients.scram_of_mpop().lower()):
             rc = self.write("mpoprc", (
                 f"account default\nhost localhost\nport {server.port}\nuser mrose\n"
                 f"password secret\nauth {method}\ntls on\ntls_starttls on\n"
@@ -259,10 +260,10 @@ class Before(CompatCase):
 
     @needs_program("mailutil")
     def test_c_client_moves_mail(self):
-        mail = test_clients.made_mailbox(3, 30)
+        mail = clients.made_mailbox(3, 30)
         server = self.serve(mail=mail)
         self.run_client("mailutil", "create", "#driver.unix/mbox")
-        status, output = test_clients.run_in_terminal(
+        status, output = clients.run_in_terminal(
             ["mailutil", "appenddelete", f"{{127.0.0.1:{server.port}/pop3/user=mrose/notls}}INBOX",
              "#driver.unix/mbox"], self.environment(), self.home, password=b"secret")
         got = oracle.parse((self.home / "mbox").read_bytes())
@@ -270,11 +271,11 @@ class Before(CompatCase):
         server.wait_log("end=quit .* dele=30 left=0")
         self.assertEqual(len(got), 30, (status, output))
         for message, wanted in zip(got, oracle.parse(mail)):
-            text = test_clients.stored(message)
+            text = clients.stored(message)
             for name in (b"Status", b"X-Status", b"X-Keywords", b"X-UID"):
-                text = test_clients.without_field(text, name)
+                text = clients.without_field(text, name)
             # it quotes what could begin a message
-            self.assert_octets(text, re.sub(rb"(?m)^From ", b">From ", test_clients.stored(wanted)))
+            self.assert_octets(text, re.sub(rb"(?m)^From ", b">From ", clients.stored(wanted)))
 
     def test_any_name_up_to_255_octets(self):
         names = ("first.last@a-domain-of-more-than.forty-octets.example.org", "größe@exämple.org",

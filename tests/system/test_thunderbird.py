@@ -18,7 +18,7 @@ import tempfile
 import harness
 import oracle
 import secure
-from test_clients import DELIVERED, MAIL, WHO, by_message_id, message_id, own, stored
+from clients import DELIVERED, MAIL, WHO, by_message_id, message_id, own, stored
 
 PROGRAM = pathlib.Path("/usr/lib/thunderbird")
 # what Thunderbird calls the ways to be secure
