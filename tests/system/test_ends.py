@@ -1,10 +1,12 @@
 """Group A, 15 to 19, 21, 22, 24: how a connection ends, by the client or by a clock."""
+import errno
 import time
 
 import harness
 import oracle
+import strike
 from client import Client, Closed
-from harness import FASTCLOCK_FACTOR, needs_fastclock
+from harness import FASTCLOCK_FACTOR, needs_fastclock, needs_root
 
 MAIL = oracle.mbox_of(*(oracle.message_of(100 + 20 * n, b"%d" % n) for n in range(1, 6)))
 
@@ -115,6 +117,19 @@ class Ends(harness.TestCase):
                           lambda c: (c.raw_line(), time.sleep(0.2), c.reset()))
         self.assertIn("end=drop", line)
         self.assertEqual(server.digest(), before)
+
+    @needs_root
+    def test_A24b_write_error_before_quit(self):
+        """The answer to DELE cannot be sent: nothing is deleted."""
+        server = self.daemon(MAIL)
+        for error in (errno.EPIPE, errno.ECONNRESET, errno.ETIMEDOUT):
+            client = server.logged_in()
+            blow = strike.Strike(server.session(), strike.failing(error), 1, ["write"])
+            client.send(b"DELE 1\r\nQUIT\r\n")
+            self.assertEqual(strike.last_reply(client), "")
+            self.assertEqual(blow.finish().hit, "write")
+            server.wait_idle()
+            self.assertEqual(server.read(), MAIL)
 
 
 class Timers(harness.TestCase):

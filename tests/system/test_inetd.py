@@ -10,6 +10,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import time
 
 import harness
 import oracle
@@ -147,6 +148,21 @@ class Descriptors(InetdCase):
         self.assertEqual(said.count(b"+OK"), 5)
         self.ended(process)
         self.assertEqual(server.read(), oracle.without(MAIL, {1}))
+
+    def test_pipes_and_a_slow_reader(self):
+        """More than a pipe takes at once."""
+        server = self.laid_out()
+        mail = oracle.mbox_of(b"Subject: big\n\n" + b"z" * 75 * 10000)
+        server.put(mail)
+        process = self.serve(server, subprocess.PIPE, subprocess.PIPE)
+        client = Client.over(PipePair(process.stdin, process.stdout))
+        client.login()
+        client.send_line("RETR 1")
+        time.sleep(0.3)
+        self.assertRegex(client.status(), r"^\+OK")
+        self.assert_octets(client.multiline(), oracle.parse(mail)[0].wire)
+        client.quit()
+        self.ended(process)
 
     def test_pipes_have_no_tls(self):
         """TLS needs a socket: it is not offered, and -S says so."""

@@ -44,6 +44,23 @@ class Sessions(TlsCase):
                 self.assertIsNone(client.sock.compression())
                 self.whole_session(client)
 
+    def test_slow_reader(self):
+        """Records that the socket takes in part, of several replies."""
+        mail = oracle.mbox_of(b"Subject: big\n\n" + b"z" * 75 * 40000, oracle.message_of(200))
+        messages = oracle.parse(mail)
+        server = self.daemon(mail)
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = trusting(minimum_version=version, maximum_version=version)
+            with self.subTest(version), server.stls_client(context, rcvbuf=4096) as client:
+                client.login()
+                client.send(b"RETR 1\r\nRETR 2\r\nNOOP\r\n")
+                time.sleep(0.3)
+                for message in messages:
+                    self.assertRegex(client.status(), r"^\+OK")
+                    self.assert_octets(client.multiline(), message.wire)
+                self.assertRegex(client.status(), r"^\+OK")
+                client.quit()
+
     def test_nothing_to_resume(self):
         server = self.daemon(MAIL)
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
