@@ -3,6 +3,7 @@ runs (105 to 111).
 """
 import os
 import pathlib
+import re
 import resource
 import signal
 import socket
@@ -29,6 +30,26 @@ class Start(ProcessCase):
             self.assertIn("127.0.0.1", text)
             self.assertIn("Address already in use; `ss -ltnp` tells", text)
         self.assert_service(server)
+
+    @unittest.skipUnless(pathlib.Path("/proc/net/if_inet6").exists(), "no IPv6 here")
+    def test_105_both_families(self):
+        """One port of each, and of IPv6 twice is once too many."""
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        server.put(MAIL)
+        where = f"127.0.0.1:{server.port} [::1]:{server.port}"
+        server.options["listen.pop3"] = where
+        server.write_conf()
+        server.start()
+        server.wait_log("ready on " + re.escape(where))
+        with server.logged_in(host="::1") as client:
+            client.quit()
+        server.wait_log("ip=::1 .*login=ok")
+        self.assert_service(server)
+        server.stop()
+        server.options["listen.pop3"] = f"[::1]:{server.port} [::]:{server.port}"
+        server.write_conf()
+        self.assertEqual(self.run_to_end(server, "-F")[0], 69)
 
     def test_105_address_of_another_host(self):
         server = harness.Daemon(start=False, options={"listen.pop3": "192.0.2.77:11110"})
@@ -248,6 +269,19 @@ class Start(ProcessCase):
         journal.write_bytes(bytes(1024))
         server.launch()
         wait_until(lambda: journal.stat().st_size == 0, what="the recovery")
+
+    def test_command_line(self):
+        server = harness.Daemon(start=False)
+        self.addCleanup(server.remove)
+        for words in (["-x"], ["x"], ["-S"], ["-c"]):
+            code, text = self.run_to_end(server, *words)
+            self.assertEqual(code, 64)
+            self.assertIn("usage: poplard ", text)
+        code, text = self.run_to_end(server, *["-o", "log.level=info"] * 129)
+        self.assertEqual((code, text), (64, "poplard: -o: more than 128\n"))
+        said = subprocess.run([server.binary, "-V"], stdout=subprocess.PIPE, timeout=PATIENCE)
+        self.assertRegex(said.stdout.decode(), r"^Poplar [0-9.]+\nconfiguration /")
+        self.assertEqual(said.returncode, 0)
 
     def test_108_listen_fds_is_no_number(self):
         server = harness.Daemon(start=False)
