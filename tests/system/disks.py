@@ -17,8 +17,7 @@ class DiskCase(harness.TestCase):
     def server(self, mail=None, state=None, **options):
         """mail, state: folders of other file systems to use."""
         options["maildrop.lock_wait"] = "5s"
-        server = harness.Daemon(start=False, privileged=True)
-        self.addCleanup(server.remove)
+        server = self.laid_out(privileged=True)
         if mail is not None:
             server.mail = mail / "mail"
             server.mail.mkdir()

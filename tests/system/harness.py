@@ -432,12 +432,17 @@ class TestCase(unittest.TestCase):
 
     daemon_class = Daemon
 
-    def daemon(self, mail=None, check=True, **kwargs):
-        """A running daemon. mail: the content of mrose's maildrop."""
+    def laid_out(self, mail=None, **kwargs):
+        """A daemon that is not started yet. mail: the content of mrose's maildrop."""
         daemon = self.daemon_class(start=False, **kwargs)
         self.addCleanup(daemon.remove)
         if mail is not None:
             daemon.put(mail)
+        return daemon
+
+    def daemon(self, mail=None, check=True, **kwargs):
+        """A running daemon."""
+        daemon = self.laid_out(mail, **kwargs)
         daemon.start()
         self.addCleanup(daemon.stop, check)
         self.addCleanup(self._show_log, daemon)

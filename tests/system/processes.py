@@ -31,9 +31,7 @@ class ProcessCase(harness.TestCase):
 
     def background(self):
         """A daemon that went to the background, and its pid."""
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
-        server.put(MAIL)
+        server = self.laid_out(MAIL)
         folder, server.conf = server.conf.parent, pathlib.Path(server.conf.name)
         with open(server.log_path, "ab") as log:
             process = server.spawn([], stdin=subprocess.DEVNULL, stdout=log, stderr=log,

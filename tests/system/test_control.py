@@ -263,7 +263,7 @@ class Socket(TestCase):
         with server.logged_in():
             inode = self.inode(server)
             self.assertIn(inode, self.sockets(server.process.pid))
-            for pid in server.monitors() + server.sessions():
+            for pid in [server.session(), *server.monitors()]:
                 self.assertNotIn(inode, self.sockets(pid))
 
     def inode(self, server):
@@ -309,8 +309,7 @@ class Socket(TestCase):
         server.process.send_signal(signal.SIGCONT)
 
     def test_long_folder(self):
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
+        server = self.laid_out()
         folder = server.dir / ("r" * 100)
         folder.mkdir(mode=0o755)
         server.own(folder)

@@ -224,8 +224,7 @@ class Limits(DiskCase):
 
     def limited(self, kind, **kwargs):
         """A daemon that was started with a limit of 102400, soft or hard too."""
-        server = harness.Daemon(start=False, **kwargs)
-        self.addCleanup(server.remove)
+        server = self.laid_out(**kwargs)
         wrapper = server.dir / "limited"
         wrapper.write_text(f'#!/bin/sh\nulimit {kind} -f 200\nexec {server.binary} "$@"\n')
         wrapper.chmod(0o755)

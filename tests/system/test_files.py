@@ -436,9 +436,8 @@ class Homes(harness.TestCase):
         """Who has no mail yet finds his session lock free all the same."""
         users = {name: {"credential": "{PLAIN}secret", "uid": uid, "gid": uid,
                         "home": "/nonexistent"} for name, uid in (("alice", 62001), ("other", 62002))}
-        server = harness.Daemon(privileged=True, start=False, users=users,
-                                options={"maildrop.path": "%h/Mail/inbox"})
-        self.addCleanup(server.remove)
+        server = self.laid_out(privileged=True, users=users,
+                               options={"maildrop.path": "%h/Mail/inbox"})
         for name, user in users.items():
             home = server.dir / name
             home.mkdir()

@@ -16,7 +16,7 @@ import harness
 import oracle
 import secure
 from client import Client
-from harness import PATIENCE, Daemon, kill, needs_root, wait_until
+from harness import PATIENCE, kill, needs_root, wait_until
 
 MAIL = oracle.mbox_of(*(oracle.message_of(100 + 20 * n, b"%d" % n) for n in range(1, 4)))
 PACKAGES = harness.ROOT / "build" / "pkgs"
@@ -46,12 +46,9 @@ OPENBSD = "127.0.0.1:" + INETD
 
 
 class InetdCase(harness.TestCase):
-    def laid_out(self, kind=Daemon, **kwargs):
+    def laid_out(self, **kwargs):
         """Everything a daemon needs, and no daemon."""
-        server = kind(start=False, **kwargs)
-        self.addCleanup(server.remove)
-        server.put(MAIL)
-        return server
+        return super().laid_out(MAIL, **kwargs)
 
     def whole_session(self, client):
         client.login()
@@ -168,7 +165,8 @@ class Descriptors(InetdCase):
         """TLS needs a socket: it is not offered, and -S says so."""
         if secure.x509 is None:
             self.skipTest("needs the package python3-cryptography")
-        server = self.laid_out(kind=secure.TlsDaemon)
+        self.daemon_class = secure.TlsDaemon
+        server = self.laid_out()
         process = self.serve(server, subprocess.PIPE, subprocess.PIPE)
         client = Client.over(PipePair(process.stdin, process.stdout))
         self.assertNotIn(b"STLS", client.multi("CAPA").split(b"\r\n"))

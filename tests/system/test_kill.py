@@ -289,10 +289,9 @@ class RandomInstants(KillCase):
 
     def elsewhere(self, folder):
         """A daemon with state and mail in a folder."""
-        server = harness.Daemon(start=False, privileged=True, options={
+        server = self.laid_out(privileged=True, options={
             "server.state_dir": folder / "state", "maildrop.path": f"{folder}/mail/%u",
             "maildrop.lock_wait": "30s"})
-        self.addCleanup(server.remove)
         server.state_dir, server.mail = folder / "state", folder / "mail"
         server.state_dir.mkdir(mode=0o700)
         server.mail.mkdir()

@@ -91,10 +91,9 @@ class DaemonCase(PowerCutCase):
         """A daemon with state folder and mail on one disk, or on two."""
         mail_disk = self.image(kind, "one")
         state_disk = self.image(kind, "two") if apart else mail_disk
-        self.server = harness.Daemon(start=False, privileged=True, variant=self.variant, options={
+        self.server = self.laid_out(privileged=True, variant=self.variant, options={
             "server.state_dir": state_disk / "state",
             "maildrop.path": f"{mail_disk}/mail/%u", "maildrop.lock_wait": "10s"})
-        self.addCleanup(self.server.remove)
         self.server.state_dir, self.server.mail = state_disk / "state", mail_disk / "mail"
         self.server.state_dir.mkdir(mode=0o700)
         self.server.mail.mkdir()

@@ -42,9 +42,7 @@ class Reload(ProcessCase):
         self.assert_service(server)
 
     def test_112_reload_with_an_address_inside_an_old_one(self):
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
-        server.put(MAIL)
+        server = self.laid_out(MAIL)
         good = server.conf.read_text()
         server.write_conf(good.replace("127.0.0.1:", "0.0.0.0:"))
         server.start()
@@ -78,8 +76,7 @@ class Reload(ProcessCase):
         """It refuses what a reload would refuse, and nothing else."""
         unit = harness.ROOT / "contrib/systemd/poplard.service"
         words = re.search(r"(?m)^ExecReload=\S*/poplard (.*)$", unit.read_text())[1].split()
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
+        server = self.laid_out()
         server.users_file.write_text("broken\n")
         self.assertEqual(self.run_to_end(server, "-t")[0], 78)
         self.assertEqual(self.run_to_end(server, *words), (0, ""))

@@ -20,9 +20,8 @@ LOW_PORTS = int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").re
 class Start(ProcessCase):
     def test_105_port_in_use(self):
         server = self.daemon(MAIL)
-        second = harness.Daemon(start=False, options={
+        second = self.laid_out(options={
             "listen.pop3": f"127.0.0.1:{harness.free_port()} 127.0.0.1:{server.port}"})
-        self.addCleanup(second.remove)
         for arguments in (["-F"], []):
             code, text = self.run_to_end(second, *arguments)
             self.assertNotEqual(code, 0)
@@ -52,8 +51,7 @@ class Start(ProcessCase):
         self.assertEqual(self.run_to_end(server, "-F")[0], 69)
 
     def test_105_address_of_another_host(self):
-        server = harness.Daemon(start=False, options={"listen.pop3": "192.0.2.77:11110"})
-        self.addCleanup(server.remove)
+        server = self.laid_out(options={"listen.pop3": "192.0.2.77:11110"})
         for argument, expected in (("-F", 69), ("-t", 78)):
             code, text = self.run_to_end(server, argument)
             self.assertEqual(code, expected, text)
@@ -107,8 +105,7 @@ class Start(ProcessCase):
             self.assertIn(str(server.state_dir), text)
 
     def test_106_folder_that_cannot_be_made(self):
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
+        server = self.laid_out()
         for argument in ("-F", "-t"):
             server.arguments = ["-o", "server.run_dir=/proc/none/x"]
             self.assertRegex(self.run_to_end(server, argument)[1],
@@ -116,8 +113,7 @@ class Start(ProcessCase):
 
     def test_106_folder_that_cannot_be_written(self):
         """As on a disk that was mounted read-only."""
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
+        server = self.laid_out()
         for folder in (server.state_dir, server.run_dir):
             mode = folder.stat().st_mode
             folder.chmod(0o500)
@@ -130,9 +126,7 @@ class Start(ProcessCase):
 
     def test_few_descriptors(self):
         """Fewer than what a session limits itself to, which nobody may raise."""
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
-        server.put(MAIL)
+        server = self.laid_out(MAIL)
         with open(server.log_path, "ab") as log:
             server.process = server.spawn(
                 ["-F"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -154,8 +148,7 @@ class Start(ProcessCase):
 
     def assert_refused(self, privileged, *options):
         """What keeps a daemon from starting keeps -t from saying that all is good."""
-        server = harness.Daemon(start=False, privileged=privileged)
-        self.addCleanup(server.remove)
+        server = self.laid_out(privileged=privileged)
         for option in options:
             with self.subTest(option):
                 server.arguments = ["-o", option]
@@ -172,9 +165,7 @@ class Start(ProcessCase):
 
     def test_106_same_verdict_of_addresses(self):
         """What cannot be bound beside another address, and what can."""
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
-        server.put(MAIL)
+        server = self.laid_out(MAIL)
         port, other = server.port, harness.free_port()
         for hosts, last in (("* 127.0.0.1", "127.0.0.1"), ("127.0.0.1 *", "*"), ("* *", "*"),
                             ("0.0.0.0 127.0.0.2", "127.0.0.2"), ("127.0.0.1 127.0.0.1", "127.0.0.1"),
@@ -194,8 +185,7 @@ class Start(ProcessCase):
 
     @unittest.skipIf(LOW_PORTS <= 110, "here anybody may bind port 110")
     def test_106_same_verdict_of_low_ports(self):
-        server = harness.Daemon(start=False, options={"listen.pop3": "*:110"})
-        self.addCleanup(server.remove)
+        server = self.laid_out(options={"listen.pop3": "*:110"})
         for argument, expected in (("-F", 69), ("-t", 78)):
             code, text = self.run_to_end(server, argument)
             self.assertEqual(code, expected, text)
@@ -203,9 +193,8 @@ class Start(ProcessCase):
 
     def test_106_said_on_standard_error(self):
         """Whatever log.target is: nobody looks into the log of what did not start."""
-        server = harness.Daemon(start=False, options={
+        server = self.laid_out(options={
             "listen.pop3": "192.0.2.77:11110", "log.target": "syslog"})
-        self.addCleanup(server.remove)
         for arguments in (["-F"], []):
             code, text = self.run_to_end(server, *arguments)
             self.assertEqual(code, 69)
@@ -217,9 +206,7 @@ class Start(ProcessCase):
 
     def test_108_sockets_of_systemd(self):
         """They come blocking, as systemd leaves them, and are all served."""
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
-        server.put(MAIL)
+        server = self.laid_out(MAIL)
         first, second = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
         with first, second:
             os.set_inheritable(first.fileno(), True)
@@ -232,9 +219,7 @@ class Start(ProcessCase):
         server.stop()
 
     def test_108_descriptor_that_does_not_listen(self):
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
-        server.put(MAIL)
+        server = self.laid_out(MAIL)
         self.start_with(server, "3</dev/null", (), "1")
         self.assert_service(server)
         self.assertIn("does not listen", server.log())
@@ -284,9 +269,7 @@ class Start(ProcessCase):
         self.assertEqual(said.returncode, 0)
 
     def test_108_listen_fds_is_no_number(self):
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
-        server.put(MAIL)
+        server = self.laid_out(MAIL)
         self.start_with(server, "", (), "1000")
         self.assertRegex(server.log(), "LISTEN_FDS is not a number up to [0-9]+; ignored")
         self.assert_service(server)
@@ -294,8 +277,7 @@ class Start(ProcessCase):
 
     def test_108_tells_systemd(self):
         """Type=notify: by a socket with a path, and by an abstract one."""
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
+        server = self.laid_out()
         for path in (str(server.dir / "notify"), f"@poplar-test-{os.getpid()}"):
             with self.subTest(path), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
                 notify.bind(path.replace("@", "\0"))

@@ -22,11 +22,6 @@ class Certificates(TlsCase):
                                options={k.replace("__", "."): v for k, v in options.items()})
         return self.start_fails(server, reason)
 
-    def laid_out(self, **kwargs):
-        server = secure.TlsDaemon(start=False, **kwargs)
-        self.addCleanup(server.remove)
-        return server
-
     def start_fails(self, server, reason):
         process = server.spawn(["-F"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)

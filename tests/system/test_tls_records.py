@@ -150,8 +150,7 @@ class PidAgain(TlsCase):
 
     def start(self):
         """The first process of the space, and the daemon, by their pids outside."""
-        self.server = secure.TlsDaemon(start=False, privileged=True)
-        self.addCleanup(self.server.remove)
+        self.server = self.laid_out(privileged=True)
         script = self.choose(self.BEGINNING) + ' && "$@" && exec sleep 600'
         with open(self.server.log_path, "ab") as log:
             space = subprocess.Popen(
