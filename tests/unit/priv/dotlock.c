@@ -3,6 +3,7 @@
  * are those of the faults.
  */
 #include "dotlock_place.h"
+#include "groups.h"
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -153,6 +154,26 @@ test_spool_folder(void **statep)
 	die_with_dotlock(p);
 	assert_int_equal(try_open(p), OPENING_OK);
 	assert_int_equal(entries(p->mail), 1);
+}
+
+/* Only with another group of the account can it be written to. */
+static void
+test_folder_of_another_group(void **statep)
+{
+	struct place *p = *statep;
+	struct stat st;
+
+	NEEDS_ROOT();
+	assert_int_equal(chown(p->mail, 0, FIRST_GROUP + GROUPS), 0);
+	assert_int_equal(chmod(p->mail, 0775), 0);
+	p->config.maildrop.dotlock = DOTLOCK_REQUIRED;
+	account_uid = p->account.uid - 1;
+	assert_int_equal(make_it(p), MD_DOTLOCK_REFUSED);
+	account_uid = p->account.uid;
+	assert_int_equal(make_it(p), MD_DOTLOCK_OK);
+	assert_int_equal(stat(lock_of(p), &st), 0);
+	assert_int_equal(st.st_uid, p->account.uid);
+	remove_it(p);
 }
 
 /* A group-writable folder of another group, or not root's, is not written. */
@@ -390,6 +411,7 @@ static const struct CMUnitTest tests[] = {
     DOT(test_71_folder_not_writable),
     DOT(test_71_name_too_long),
     DOT(test_spool_folder),
+    DOT(test_folder_of_another_group),
     DOT(test_not_the_spool_folder),
     DOT(test_76_removed),
     DOT(test_76_replaced),

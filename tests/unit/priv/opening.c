@@ -4,9 +4,8 @@
  * maildrop belongs to a uid of its own (no passwd entry is needed), else to
  * the caller.
  */
+#include "groups.h"
 #include "place.h"
-
-#include <pwd.h>
 
 static void
 expect_refusal(struct place *p, enum opening_result result, const char *fault)
@@ -264,24 +263,44 @@ test_ids_are_entered(void **statep)
 static void
 test_groups(void **statep)
 {
-	const struct passwd *pw = getpwnam("nobody");
-	struct account account = {.login = "nobody", .uid = 61001, .gid = 61003};
+	static const uid_t others[] = {0, 61000};
+	struct place *p = *statep;
 	struct identity theirs;
 
-	(void)statep;
 	NEEDS_ROOT();
-	if (pw == NULL)
-		skip();
-	assert_int_equal(identity_of(&account, &theirs), 0);
-	assert_int_equal(theirs.count, 1);
-	assert_int_equal(theirs.groups[0], 61003);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		account_uid = others[i];
+		assert_int_equal(identity_of(&p->account, &theirs), 0);
+		assert_int_equal(identity_widen(&p->account, &theirs), 0);
+		assert_int_equal(theirs.count, 1);
+		assert_int_equal(theirs.groups[0], p->account.gid);
+		identity_free(&theirs);
+	}
+	account_uid = p->account.uid;
+	assert_int_equal(identity_of(&p->account, &theirs), 0);
+	assert_int_equal(identity_widen(&p->account, &theirs), 1);
+	assert_int_equal(theirs.count, GROUPS + 1);
+	assert_int_equal(theirs.groups[0], p->account.gid);
+	assert_int_equal(theirs.groups[GROUPS], FIRST_GROUP + GROUPS);
 	identity_free(&theirs);
-	account.uid = pw->pw_uid;
-	account.gid = pw->pw_gid;
-	assert_int_equal(identity_of(&account, &theirs), 0);
-	assert_true(theirs.count >= 1);
-	assert_int_equal(theirs.groups[0], pw->pw_gid);
-	identity_free(&theirs);
+}
+
+/* The last of them alone may enter it. */
+static void
+test_folder_of_another_group(void **statep)
+{
+	struct place *p = *statep;
+
+	NEEDS_ROOT();
+	put(p, p->file, "From a\n", 0600);
+	assert_int_equal(chown(p->mail, 0, FIRST_GROUP + GROUPS), 0);
+	assert_int_equal(chmod(p->mail, 0070), 0);
+	account_uid = p->account.uid - 1;
+	expect_refusal(p, OPENING_UNSUITABLE, "Permission denied");
+	account_uid = p->account.uid;
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_true(p->opening.fds.writable);
+	close_it(p);
 }
 
 /* The first child holds the maildrop until the pipe is closed. */
@@ -413,7 +432,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_spool_folder, setup, teardown),
     cmocka_unit_test_setup_teardown(test_root_refused, setup, teardown),
     cmocka_unit_test_setup_teardown(test_ids_are_entered, setup, teardown),
-    cmocka_unit_test(test_groups),
+    cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_folder_of_another_group, setup, teardown),
     cmocka_unit_test_setup_teardown(test_38_in_use, setup, teardown),
     cmocka_unit_test_setup_teardown(test_38_index_deleted, setup, teardown),
     cmocka_unit_test_setup_teardown(test_backdate, setup, teardown),
