@@ -447,6 +447,8 @@ dotlock_clear(struct opening *opening)
 	    find_names(opening, &names) == -1 || !enter(opening))
 		return;
 	done = clear_noted(opening, &names, &note);
+	if (!done && errno == EACCES && reenter_with_groups(opening))
+		done = clear_noted(opening, &names, &note);
 	account_leave(&opening->own);
 	if (done)
 		end_note(opening);

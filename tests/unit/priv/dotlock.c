@@ -174,6 +174,10 @@ test_folder_of_another_group(void **statep)
 	assert_int_equal(stat(lock_of(p), &st), 0);
 	assert_int_equal(st.st_uid, p->account.uid);
 	remove_it(p);
+	die_with_dotlock(p);
+	assert_int_equal(try_open(p), OPENING_OK);
+	assert_int_equal(entries(p->mail), 1);
+	assert_false(noted(p));
 }
 
 /* A group-writable folder of another group, or not root's, is not written. */
