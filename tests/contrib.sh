@@ -29,6 +29,24 @@ for unit in contrib/systemd/*.service; do
     read_by "systemd reads ${unit##*/}" systemd-analyze verify --man=no "$place/${unit##*/}"
 done
 
+# unpacked, not installed: it would confine what else runs here
+apparmor=build/pkgs/apparmor
+PATH=$PWD/$apparmor/usr/sbin:$PWD/$apparmor/sbin:$PATH
+read_by 'AppArmor compiles its profile' apparmor_parser -Q -K \
+    -b $apparmor/etc/apparmor.d contrib/apparmor/poplard
+
+unit_capabilities() {
+    sed -n 's/^CapabilityBoundingSet=//p' contrib/systemd/poplard.service |
+        tr ' ' '\n' | sed 's/^CAP_//' | tr '[:upper:]' '[:lower:]' | sort
+}
+profile_capabilities() {
+    sed -n 's/^ *capability \(.*\),$/\1/p' contrib/apparmor/poplard | sort
+}
+unit_capabilities >"$place/unit"
+profile_capabilities >"$place/profile"
+verdict 'unit and AppArmor profile keep the same capabilities' \
+    "$(diff "$place/unit" "$place/profile"; [ -s "$place/unit" ] || echo 'none')"
+
 # both read mailboxes: what confines the one confines the other
 confinement() {
     grep -E '^(Protect|Private|Restrict|SystemCall|MemoryDeny|Lock|NoNew|ReadWrite)' "$1" |

@@ -39,8 +39,8 @@ verdict 'nothing but the programs can be executed, nothing written by others' \
     "$(find "$root" -type f -perm /111 ! -path '*/sbin/*'; find "$root" -perm /022)"
 
 verdict 'installed texts name the installed programs' \
-    "$(grep -rn /usr/local "$root/usr/lib" "$root/usr/share/doc/poplar/inetd" \
-        "$root/usr/share/doc/poplar/xinetd")"
+    "$(grep -rn /usr/local "$root/usr/lib" "$root/usr/share/doc/poplar/apparmor" \
+        "$root/usr/share/doc/poplar/inetd" "$root/usr/share/doc/poplar/xinetd")"
 
 verdict 'the installed program runs' "$("$root/usr/sbin/poplard" -V 2>&1 >/dev/null)"
 
