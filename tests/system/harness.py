@@ -265,13 +265,15 @@ class Daemon:
         command = [str(self.binary), *arguments, "-c", str(self.conf), *self.arguments]
         return subprocess.Popen(command, start_new_session=True, **who, **({"cwd": "/"} | kwargs))
 
-    def start(self):
+    def start(self, **kwargs):
+        """Starts it, and waits until it serves and nobody is connected."""
         if self.mode == "inetd":
             self.server = InetdServer(self)
             self.port = self.server.port
             return
-        self.launch()
+        self.launch(**kwargs)
         wait_until(self._greets, what=f"the greeting\n{self.log()}")
+        self.wait_idle()
 
     def launch(self, **kwargs):
         """Starts it, and does not connect to it."""

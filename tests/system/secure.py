@@ -160,8 +160,8 @@ class TlsDaemon(harness.Daemon):
         self.own(copy)
         return copy
 
-    def start(self):
-        super().start()
+    def start(self, **kwargs):
+        super().start(**kwargs)
         if self.mode == "inetd":
             self.tls_port = self.port
 

@@ -49,12 +49,10 @@ class TestCase(harness.TestCase):
 class Who(TestCase):
     def test_nobody(self):
         server = self.daemon()
-        server.wait_idle()
         self.assertEqual(self.who(server), [])
 
     def test_states(self):
         server = self.daemon(MESSAGE, options={"auth.failure_delay": "5s"})
-        server.wait_idle()
         with server.client(), server.client() as failing:
             client = server.logged_in()
             self.addCleanup(client.close)
@@ -73,7 +71,6 @@ class Who(TestCase):
 
     def test_oldest_first_by_the_wall_clock(self):
         server = self.daemon(MESSAGE)
-        server.wait_idle()
         sids, before = [], time.time()
         for _ in range(3):
             client = server.client()
@@ -89,7 +86,6 @@ class Who(TestCase):
     def test_a_proxy_s_client(self):
         server = self.daemon(MESSAGE, options={"listen.proxy_networks": "127.0.0.0/8"},
                              head=b"PROXY TCP6 2001:db8::7 ::1 4096 110\r\n")
-        server.wait_idle()
         with server.client() as client:
             self.assertEqual(self.who(server)[0][4], "127.0.0.1")
             client.login()
@@ -98,7 +94,6 @@ class Who(TestCase):
     def test_a_name_that_is_no_text(self):
         name = b"m\xff\x9b31m"
         server = self.daemon(users={name: "{PLAIN}secret"})
-        server.wait_idle()
         with server.client() as client:
             client.ok(b"USER " + name)
             client.ok("PASS secret")
@@ -109,7 +104,6 @@ class Who(TestCase):
 
     def test_many(self):
         server = self.daemon()
-        server.wait_idle()
         clients = [server.client() for _ in range(60)]
         try:
             rows = self.who(server)
@@ -139,7 +133,6 @@ class WhoWithTls(TestCase):
 
     def test_tls(self):
         server = self.daemon(MESSAGE)
-        server.wait_idle()
         with server.tls_client() as client:
             client.login()
             self.assertEqual([row[3] for row in self.who(server)], ["TLSv1.3"])
@@ -177,7 +170,6 @@ class Kick(TestCase):
 
     def test_several_at_once(self):
         server = self.daemon(MESSAGE)
-        server.wait_idle()
         clients = [server.client() for _ in range(3)]
         sids = [row[0] for row in self.who(server)]
         said = self.ctl(server, "kick", sids[0], "ffffffffff", sids[1], code=NOUSER)
@@ -278,7 +270,6 @@ class Socket(TestCase):
 
     def test_garbage(self):
         server = self.daemon(MESSAGE)
-        server.wait_idle()
         before = len(list(pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()))
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asker:
             asker.connect(str(self.path(server)))

@@ -150,7 +150,6 @@ class Processes(ProcessCase):
         slow = "$6$rounds=20000000$saltsalt$" + "x" * 86
         server = self.daemon(MAIL, check=False, users={"mrose": slow},
                              options={"auth.failure_delay": "30s"})
-        server.wait_idle()
         with server.client() as client:
             client.ok("USER mrose")
             client.send_line("PASS secret")
@@ -246,9 +245,8 @@ class Processes(ProcessCase):
         environment = {"LISTEN_FDS": "-1", "LISTEN_PID": "x", "NOTIFY_SOCKET": "/nonexistent",
                        "PATH": "", "TZ": "/etc/passwd", "IFS": "x", "LC_ALL": "xx",
                        "OPENSSL_CONF": "/nonexistent"}
-        server.launch(pass_fds=[inherited], env=environment)
+        server.start(pass_fds=[inherited], env=environment)
         os.close(inherited)
-        wait_until(server._greets, what="the greeting")
         with server.logged_in() as client:
             for pid in [server.session(), *server.monitors()]:
                 held = [os.readlink(p) for p in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
@@ -404,7 +402,6 @@ class Limits(ProcessCase):
     def test_104_failed_logins_make_room(self):
         """The answer to a failure is waited for, which must not keep others out."""
         server = self.daemon(MAIL, options={"session.max": 3, "auth.failure_delay": "30s"})
-        server.wait_idle()
         guessing = [server.client() for _ in range(3)]
         for client in guessing:
             client.ok("USER mrose")

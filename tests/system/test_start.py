@@ -33,8 +33,7 @@ class Start(ProcessCase):
     @unittest.skipUnless(pathlib.Path("/proc/net/if_inet6").exists(), "no IPv6 here")
     def test_105_both_families(self):
         """One port of each, and of IPv6 twice is once too many."""
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
+        server = self.laid_out()
         server.put(MAIL)
         where = f"127.0.0.1:{server.port} [::1]:{server.port}"
         server.options["listen.pop3"] = where
@@ -127,12 +126,8 @@ class Start(ProcessCase):
     def test_few_descriptors(self):
         """Fewer than what a session limits itself to, which nobody may raise."""
         server = self.laid_out(MAIL)
-        with open(server.log_path, "ab") as log:
-            server.process = server.spawn(
-                ["-F"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14)))
+        server.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14)))
         self.addCleanup(server.stop)
-        wait_until(server._greets, what="the greeting")
         self.assert_service(server)
 
     @needs_root
@@ -241,8 +236,7 @@ class Start(ProcessCase):
         server.stop()
         for value in ("99999999999", "-1", "x", "1000"):
             environment = {"LISTEN_FDS": value, "LISTEN_PID": "1", "PATH": "/usr/bin"}
-            server.launch(env=environment)
-            wait_until(server._greets, what="the greeting")
+            server.start(env=environment)
             self.assert_service(server)
             server.stop()
 
@@ -256,8 +250,7 @@ class Start(ProcessCase):
         wait_until(lambda: journal.stat().st_size == 0, what="the recovery")
 
     def test_command_line(self):
-        server = harness.Daemon(start=False)
-        self.addCleanup(server.remove)
+        server = self.laid_out()
         for words in (["-x"], ["x"], ["-S"], ["-c"]):
             code, text = self.run_to_end(server, *words)
             self.assertEqual(code, 64)
