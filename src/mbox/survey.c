@@ -176,9 +176,7 @@ scan_all(struct maildrop *md)
 	if (error != MD_OK)
 		return error;
 	old = md->table;
-	md->table = (struct table){.gone = old.gone, .gone_count = old.gone_count};
-	old.gone = NULL;
-	old.gone_count = 0;
+	md->table = (struct table){0};
 	md->sure_from = UINT32_MAX;
 	error = verify_scan(md, 0, (uint64_t)md->stat.size, &sink);
 	if (error == MD_OK)

@@ -11,7 +11,8 @@
  * order of the file. A crash between the cut of an UPDATE and the writing of
  * its index would shift that order; the messages that an UPDATE removes are
  * therefore marked MESSAGE_GOING in the index before the cut, and when fewer
- * copies are found than are remembered, those are taken as the ones missing.
+ * copies are found than are remembered, those are taken as the ones missing: all
+ * of them, for a cut is made or not, and what stands in their place came later.
  */
 #include "uidl.h"
 
@@ -214,10 +215,8 @@ give_remembered(const struct kinds *kinds, struct table *table,
 
 		if (slot->head == NO_MESSAGE || !slot->waiting)
 			continue;
-		if ((known->flags & MESSAGE_GOING) != 0 && slot->missing > 0) {
-			slot->missing--;
+		if ((known->flags & MESSAGE_GOING) != 0 && slot->missing > 0)
 			continue;
-		}
 		index = give(table, slot, known->copy);
 		given++;
 		if (i < *lastp && index >= last)
@@ -242,29 +241,6 @@ give_rest(const struct kinds *kinds, struct table *table, uint32_t first)
 
 		table->messages[i].used = slot->unused - 1;
 	}
-}
-
-enum md_error
-uidl_assign(struct table *table, uint32_t first, const struct table *remembered,
-    uint32_t *freshp, uint32_t *lastp)
-{
-	struct kinds kinds;
-	enum md_error error;
-
-	*freshp = table->count - first;
-	error = kinds_init(&kinds, table->messages, table->count - first, first);
-	if (error != MD_OK)
-		return error;
-	line_up(&kinds, table, first);
-	learn(&kinds, table->messages, first, false);
-	learn(&kinds, table->gone, table->gone_count, false);
-	if (remembered != NULL) {
-		learn(&kinds, remembered->messages, remembered->count, true);
-		*freshp -= give_remembered(&kinds, table, remembered, lastp);
-	}
-	give_rest(&kinds, table, first);
-	kinds_clear(&kinds);
-	return MD_OK;
 }
 
 static bool
@@ -355,6 +331,56 @@ uidl_retire(struct table *table)
 	}
 	hand_over(&kinds, table);
 	error = bury(&kinds, table);
+	kinds_clear(&kinds);
+	return error;
+}
+
+/*
+ * Kinds that had copies and of which none is found: another program removed them,
+ * or an UPDATE that did not come to write its index. Their numbers go where those
+ * of an UPDATE go, and all that is known of such kinds goes over to the table.
+ */
+static enum md_error
+retire_vanished(const struct kinds *kinds, struct table *remembered,
+    struct table *table)
+{
+	enum md_error error;
+
+	for (uint32_t i = 0; i < remembered->count; i++) {
+		struct message *known = &remembered->messages[i];
+
+		if (kinds_find(kinds, known)->head == NO_MESSAGE)
+			known->flags |= MESSAGE_DELETED;
+	}
+	error = uidl_retire(remembered);
+	table->gone = remembered->gone;
+	table->gone_count = remembered->gone_count;
+	remembered->gone = NULL;
+	remembered->gone_count = 0;
+	return error;
+}
+
+enum md_error
+uidl_assign(struct table *table, uint32_t first, struct table *remembered,
+    uint32_t *freshp, uint32_t *lastp)
+{
+	struct kinds kinds;
+	enum md_error error;
+
+	*freshp = table->count - first;
+	error = kinds_init(&kinds, table->messages, table->count - first, first);
+	if (error != MD_OK)
+		return error;
+	line_up(&kinds, table, first);
+	learn(&kinds, table->messages, first, false);
+	learn(&kinds, table->gone, table->gone_count, false);
+	if (remembered != NULL) {
+		learn(&kinds, remembered->gone, remembered->gone_count, false);
+		learn(&kinds, remembered->messages, remembered->count, true);
+		*freshp -= give_remembered(&kinds, table, remembered, lastp);
+		error = retire_vanished(&kinds, remembered, table);
+	}
+	give_rest(&kinds, table, first);
 	kinds_clear(&kinds);
 	return error;
 }

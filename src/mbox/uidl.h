@@ -17,13 +17,14 @@ size_t uidl_format(const struct message *message, char uid[MD_UID_MAX + 1]);
 /*
  * Gives the messages from first on their copy numbers. Those before first
  * keep theirs. The messages of remembered (or NULL) had theirs in an earlier
- * state of the file: copies take them over in order. Numbers that table->gone
- * knows are not used again. *freshp is set to the number of messages that
+ * state of the file: copies take them over in order, and what is known of kinds
+ * that are gone, now or then, moves to table, which knew of none. Numbers of those
+ * are not used again. *freshp is set to the number of messages that
  * remembered nothing of; *lastp, a message-number of remembered, becomes that
  * of the last message of table which stood there or before it.
  */
 enum md_error uidl_assign(struct table *table, uint32_t first,
-    const struct table *remembered, uint32_t *freshp, uint32_t *lastp);
+    struct table *remembered, uint32_t *freshp, uint32_t *lastp);
 
 /*
  * Called before the messages marked as deleted leave the table: hands the

@@ -117,6 +117,31 @@ test_numbers_not_reused(void **state)
 	box_remove(&box);
 }
 
+/* Nor if it was a reader that left none. */
+static void
+test_numbers_not_reused_behind_a_reader(void **state)
+{
+	struct box box;
+	struct uid seen[8];
+
+	(void)state;
+	box_make(&box);
+	box_fill(&box, A A B C C);
+	box_open(&box);
+	read_uids(&box, seen);
+	box_delete(&box, (const uint32_t[]){4, 5, 0});
+	box_fill(&box, B);
+	box_open(&box);
+	assert_uid(&box, 1, &seen[3]);
+	box_close(&box);
+	box_append(&box, A C);
+	box_open(&box);
+	seen[6] = box_uid(&box, 2);
+	seen[7] = box_uid(&box, 3);
+	assert_distinct(seen, 1, 7);
+	box_remove(&box);
+}
+
 /* 59: restarts, deliveries, deletions, readers, the loss of the index */
 static void
 test_stable(void **state)
@@ -193,13 +218,14 @@ test_late_line_end(void **state)
 	box_remove(&box);
 }
 
-/* A session that deletes the first message and, without a journal, dies there. */
+/* A session that deletes the first messages and, without a journal, dies there. */
 static void
-die_deleting(struct box *box)
+die_deleting(struct box *box, uint32_t count)
 {
 	uint32_t removed;
 
-	assert_int_equal(maildrop_delete(box->md, 1), MD_OK);
+	for (uint32_t n = 1; n <= count; n++)
+		assert_int_equal(maildrop_delete(box->md, n), MD_OK);
 	close(box->fds.journal);
 	box->fds.journal = -1;
 	assert_int_not_equal(maildrop_update(box->md, &removed), MD_OK);
@@ -227,7 +253,7 @@ test_death_behind_the_cut(void **state)
 		box_append(&box, later[i]);
 		box_open(&box);
 		read_uids(&box, uids);
-		die_deleting(&box);
+		die_deleting(&box, 1);
 		box_check(&box, A A A);
 		box_fill(&box, A A);
 		box_open(&box);
@@ -253,12 +279,33 @@ test_death_among_copies(void **state)
 	box_open(&box);
 	for (uint32_t i = 0; i < 10; i++)
 		uids[i] = box_uid(&box, i + 1);
-	die_deleting(&box);
+	die_deleting(&box, 1);
 	box_fill(&box, A A A A A A A A A);
 	box_append(&box, A A);
 	box_open(&box);
 	for (uint32_t i = 1; i < 10; i++)
 		assert_uid(&box, i, &uids[i]);
+	box_remove(&box);
+}
+
+/* The same, and a copy comes: it is not taken for one of those that went. */
+static void
+test_death_before_a_copy(void **state)
+{
+	struct uid uids[5];
+	struct box box;
+
+	(void)state;
+	box_make(&box);
+	box_fill(&box, A A A);
+	box_open(&box);
+	read_uids(&box, uids);
+	die_deleting(&box, 2);
+	box_fill(&box, A A);
+	box_open(&box);
+	assert_uid(&box, 1, &uids[3]);
+	uids[4] = box_uid(&box, 2);
+	assert_distinct(uids, 1, 4);
 	box_remove(&box);
 }
 
@@ -273,7 +320,7 @@ test_death_before_the_cut(void **state)
 	box_make(&box);
 	box_fill(&box, A A A);
 	box_open(&box);
-	die_deleting(&box);
+	die_deleting(&box, 1);
 	box_append(&box, B);
 	box_open(&box);
 	assert_int_equal(box_scan(&box), MD_SCAN_FULL);
@@ -344,11 +391,13 @@ main(void)
 	    cmocka_unit_test(test_form),
 	    cmocka_unit_test(test_copies),
 	    cmocka_unit_test(test_numbers_not_reused),
+	    cmocka_unit_test(test_numbers_not_reused_behind_a_reader),
 	    cmocka_unit_test(test_stable),
 	    cmocka_unit_test(test_reader_deletes),
 	    cmocka_unit_test(test_late_line_end),
 	    cmocka_unit_test(test_death_behind_the_cut),
 	    cmocka_unit_test(test_death_among_copies),
+	    cmocka_unit_test(test_death_before_a_copy),
 	    cmocka_unit_test(test_death_before_the_cut),
 	    cmocka_unit_test(test_random),
 	};
