@@ -56,11 +56,8 @@ list_groups(const struct account *account, struct identity *theirs)
 static bool
 has_groups(const struct account *account)
 {
-	const struct passwd *pw;
+	const struct passwd *pw = getpwnam(account->login);
 
-	if (account->login == NULL)
-		return false;
-	pw = getpwnam(account->login);
 	return pw != NULL && pw->pw_uid == account->uid;
 }
 

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 struct account {
-	const char *login; /* the name that logged in; NULL: look up no groups */
+	const char *login; /* the name that logged in */
 	uid_t uid;
 	gid_t gid;
 };

@@ -30,10 +30,8 @@ begin(struct opening *o, const struct account *account)
 	o->account = *account;
 	o->folder = o->state = -1;
 	o->fds = (struct md_fds){-1, -1, -1, .writable = true};
-	if (account->login != NULL) {
-		strlcpy(o->login, account->login, sizeof(o->login));
-		o->account.login = o->login;
-	}
+	strlcpy(o->login, account->login, sizeof(o->login));
+	o->account.login = o->login;
 	if (identity_own(&o->own) == -1 || identity_of(account, &o->theirs) == -1)
 		return opening_fault(o, OPENING_UNAVAILABLE,
 		    "cannot act for uid %ju: %s", (uintmax_t)account->uid,
@@ -308,7 +306,11 @@ enum opening_result
 opening_reopen(const struct config *config, const char *state_name, const char *sid,
     struct opening *opening)
 {
-	const struct account nobody = {.uid = geteuid(), .gid = getegid()};
+	const struct account nobody = {
+	    .login = "",
+	    .uid = geteuid(),
+	    .gid = getegid(),
+	};
 	struct owner owner;
 	struct account account;
 	enum opening_result result;
@@ -318,9 +320,12 @@ opening_reopen(const struct config *config, const char *state_name, const char *
 		(void)begin(opening, &nobody);
 		return opening_fault(opening, OPENING_UNAVAILABLE, "%s", why);
 	}
-	account = (struct account){.uid = owner.uid, .gid = owner.gid};
+	account = (struct account){
+	    .login = owner.login,
+	    .uid = owner.uid,
+	    .gid = owner.gid,
+	};
 	result = begin(opening, &account);
-	strlcpy(opening->login, owner.login, sizeof(opening->login));
 	snprintf(path, sizeof(path), "%s/%s", owner.folder, owner.name);
 	if (result == OPENING_OK)
 		result = locate(opening, path);

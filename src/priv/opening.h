@@ -58,8 +58,8 @@ enum opening_result opening_open(const struct config *config,
     const char *address, struct opening *opening);
 
 /*
- * The same from a state folder's `owner`, for recovery at start: no name of
- * an account is looked up (account.login is NULL, login is set).
+ * The same from a state folder's `owner`, for recovery: no account is looked up
+ * but for its other groups, where nothing else permits what is to be done.
  * OPENING_UNAVAILABLE where `owner` is damaged or the folder has moved.
  */
 enum opening_result opening_reopen(const struct config *config,

@@ -2,6 +2,7 @@
  * The state folder: its name, what it holds, whom it lets in; the journal set
  * aside; recovery's way in by `owner`. Numbers are those of the faults.
  */
+#include "groups.h"
 #include "place.h"
 
 #include "priv/state.h"
@@ -353,9 +354,32 @@ test_75_reopen(void **statep)
 	assert_int_equal(entries(p->mail), 1);
 	assert_string_equal(p->opening.path, p->file);
 	assert_string_equal(p->opening.login, "poplar-nobody");
-	assert_null(p->opening.account.login);
 	assert_int_not_equal(p->opening.fds.mbox, -1);
 	close_it(p);
+}
+
+/* The account's other groups are there for recovery, too: to enter, and to lock. */
+static void
+test_75_reopen_with_groups(void **statep)
+{
+	static const mode_t modes[] = {0070, 0775};
+	struct place *p = *statep;
+	const char *name = strrchr(folder_of(p), '/') + 1;
+
+	NEEDS_ROOT();
+	assert_int_equal(chown(p->mail, 0, FIRST_GROUP + GROUPS), 0);
+	p->config.maildrop.dotlock = DOTLOCK_REQUIRED;
+	account_uid = p->account.uid;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		assert_int_equal(chmod(p->mail, modes[i]), 0);
+		assert_int_equal(try_open(p), OPENING_OK);
+		close_it(p);
+		assert_int_equal(reopen(p, name), OPENING_OK);
+		assert_int_equal(dotlock_make(&p->config, &p->opening),
+		    MD_DOTLOCK_OK);
+		close_it(p);
+		assert_int_equal(entries(p->mail), 1);
+	}
 }
 
 static void
@@ -401,6 +425,7 @@ static const struct CMUnitTest tests[] = {
     STATE(test_set_aside_fails),
     STATE(test_pending),
     STATE(test_75_reopen),
+    STATE(test_75_reopen_with_groups),
     STATE(test_reopen_refused),
 };
 
