@@ -147,6 +147,14 @@ run_with_words(struct client *client, const struct command *command, char *rest)
 	return command->run(client, &args);
 }
 
+/* What is no command here may be a password that is out of place. */
+static enum verdict
+refuse_line(struct client *client, const char *text)
+{
+	stream_wipe(&client->stream);
+	return client_refuse(client, text);
+}
+
 enum verdict
 command_run(struct client *client, char *line, size_t length)
 {
@@ -156,13 +164,13 @@ command_run(struct client *client, char *line, size_t length)
 
 	if (memchr(line, '\0', length) != NULL ||
 	    memchr(line, '\r', length) != NULL)
-		return client_refuse(client, "NUL or CR inside a command");
+		return refuse_line(client, "NUL or CR inside a command");
 	if (command == NULL)
-		return client_refuse(client, "unknown command");
+		return refuse_line(client, "unknown command");
 	if ((command->states & client->state) == 0)
-		return client_refuse(client, client->state == AUTHORIZATION
-		                                 ? "log in first"
-		                                 : "you are logged in already");
+		return refuse_line(client, client->state == AUTHORIZATION
+		                               ? "log in first"
+		                               : "you are logged in already");
 	if (command->form != FORM_REST)
 		return run_with_words(client, command, line + verb);
 	args.first += *args.first != '\0';

@@ -1,6 +1,6 @@
 /*
- * Turns of a dialogue: what a line leaves behind before login, and how many may
- * be too long.
+ * Turns of a dialogue: what a line leaves behind that may have held a password,
+ * and how many may be too long.
  */
 #include "dialogue.h"
 
@@ -54,6 +54,27 @@ test_wiped(void **state)
 		assert_int_equal(d->verdict, GO_ON);
 		assert_true(is_wiped(d));
 		assert_string_equal(turn(d), "-ERR log in first\r\n");
+		dialogue_end(d);
+	}
+}
+
+/* A client that logs in once more: refused, and forgotten as at its login. */
+static void
+test_wiped_after_login(void **state)
+{
+	static const char *const lines[] = {"PASS " SECRET "\r\n",
+	    "AUTH PLAIN " SECRET "\r\n", SECRET "\r\n", "\r" SECRET "\r\n"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lines); i++) {
+		struct dialogue *d = dialogue_begin("PLAIN");
+
+		client_enter(&d->client, TRANSACTION);
+		put(d, lines[i], strlen(lines[i]));
+		put(d, OCTETS("NOOP\r\n"));
+		assert_memory_equal(turn(d), "-ERR ", 5);
+		assert_true(is_wiped(d));
+		assert_string_equal(turn(d), "+OK\r\n");
 		dialogue_end(d);
 	}
 }
@@ -132,6 +153,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_wiped),
+	    cmocka_unit_test(test_wiped_after_login),
 	    cmocka_unit_test(test_third_is_too_much),
 	    cmocka_unit_test(test_pass_behind_user),
 	    cmocka_unit_test(test_long_user),
