@@ -332,6 +332,21 @@ anyone_left(const struct listener *listener)
 	return false;
 }
 
+/*
+ * Not in a step that has taken signals, which may have changed the sockets: who
+ * connected behind SIGTERM is the next daemon's, if systemd holds the sockets, and
+ * behind SIGHUP the new configuration's.
+ */
+static void
+accept_ready(struct listener *listener, const struct pollfd *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (fds[i].revents != 0)
+			accept_some(listener, fds[i].fd,
+			    listener->serving.sockets.tls[i]);
+	}
+}
+
 /* What a step waits for: these, and the sockets from SOCKETS on. */
 enum { SIGNALS, CONTROL, SOCKETS };
 
@@ -355,15 +370,12 @@ step(struct listener *listener)
 			deadline = listener->pause_until;
 	}
 	if (poll(fds, SOCKETS + count, clock_poll_timeout(deadline)) > 0) {
-		for (size_t i = 0; i < count; i++) {
-			if (fds[SOCKETS + i].revents != 0)
-				accept_some(listener, fds[SOCKETS + i].fd,
-				    listener->serving.sockets.tls[i]);
-		}
 		if (fds[CONTROL].revents != 0)
 			control_socket_answer(listener->control, listener->table);
 		if (fds[SIGNALS].revents != 0)
 			take_signals(listener);
+		else
+			accept_ready(listener, &fds[SOCKETS], count);
 	}
 	if (!listener->stopping)
 		recoveries_start(&listener->recoveries, become_recovery, listener);

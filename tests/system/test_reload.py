@@ -6,6 +6,7 @@ import socket
 
 import harness
 from client import Client
+from harness import wait_until
 from processes import MAIL, ProcessCase
 
 
@@ -31,6 +32,17 @@ class Reload(ProcessCase):
         self.assert_service(server)
         with self.assertRaises(ConnectionRefusedError):
             Client(old)
+
+    def test_112_reload_before_who_connects_behind_it(self):
+        server = self.daemon(MAIL)
+        server.write_conf(server.conf.read_text().replace("dbc.mtview", "abc.mtview"))
+        server.write_users({"mrose": "{APOP}secret"})
+        server.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: harness.proc_stat(server.process.pid)[0] == "T")
+        server.reload()
+        with server.client(greet=False) as client:
+            server.process.send_signal(signal.SIGCONT)
+            self.assertIn("@abc.mtview", client.status())
 
     def test_112_reload_with_a_port_in_use(self):
         server = self.daemon(MAIL)

@@ -213,6 +213,25 @@ class Start(ProcessCase):
                 self.assert_service(server)
         server.stop()
 
+    def test_108_socket_of_systemd_outlives_a_stop(self):
+        """Who connects behind SIGTERM is served by the next daemon."""
+        server = self.laid_out(MAIL)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            os.set_inheritable(listener.fileno(), True)
+            server.port = listener.getsockname()[1]
+            self.start_with(server, f"3<&{listener.fileno()}", (listener.fileno(),), "1")
+            server.process.send_signal(signal.SIGSTOP)
+            wait_until(lambda: harness.proc_stat(server.process.pid)[0] == "T")
+            server.process.terminate()
+            with server.client(greet=False) as client:
+                server.process.send_signal(signal.SIGCONT)
+                self.assertEqual(server.process.wait(PATIENCE), 0)
+                server.launch(pass_fds=(listener.fileno(),))
+                self.assertRegex(client.status(), "^.OK POP3 server ready")
+                client.login("mrose", "secret")
+                client.quit()
+        server.stop()
+
     def test_108_descriptor_that_does_not_listen(self):
         server = self.laid_out(MAIL)
         self.start_with(server, "3</dev/null", (), "1")
