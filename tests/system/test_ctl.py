@@ -320,7 +320,10 @@ class Files(TestCase):
     def test_full_disk_leaves_the_old_file(self):
         before = b"".join(b"user%d:!:54017:54017:::\n" % n for n in range(2000))
         self.put(before)
-        for trap, code in (("", CANTCREAT), ("-", -signal.SIGXFSZ)):
+        ends = {"": CANTCREAT}
+        if os.path.basename(BUILD) != "coverage":  # whose counters are in a file, too
+            ends["-"] = -signal.SIGXFSZ
+        for trap, code in ends.items():
             done = subprocess.run(["sh", "-c", f'ulimit -f 8; trap "{trap}" XFSZ; exec "$@"', "sh",
                                    POPLARCTL, "passwd", "-f", self.users, "-L", "user7"],
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
