@@ -1,6 +1,6 @@
 /*
- * The three entries of the sandboxed side: serve a client, recover a maildrop,
- * check what a session claims of its client's certificate. priv/ calls them in
+ * The entries of the sandboxed side: serve a client, recover a maildrop, check
+ * what a session claims of its client's certificate, try the sandbox. priv/ calls them in
  * a freshly forked child and in no other way; none returns.
  */
 #ifndef POPLAR_SESSION_H
@@ -113,5 +113,11 @@ enum session_proved {
 
 /* Checks one claim. The caller has closed all descriptors but /dev/null's. */
 _Noreturn void session_prove(const struct session_claim *claim);
+
+/*
+ * Enters the sandbox as a session does, writes an octet to the pair, and ends
+ * when that is closed. What keeps it out is logged.
+ */
+_Noreturn void session_try(const struct sandbox *sandbox, int pair, pid_t parent);
 
 #endif

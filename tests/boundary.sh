@@ -107,5 +107,6 @@ check_calls mbox session ''
 check_calls mbox priv ''
 check_calls session priv ''
 check_calls priv mbox ''
-check_calls priv session 'session_(serve|recover|prove)' 'session_serve, session_recover, session_prove'
+check_calls priv session 'session_(serve|recover|prove|try)' \
+	'session_serve, session_recover, session_prove, session_try'
 plan

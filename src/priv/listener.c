@@ -35,6 +35,7 @@
 #include "service.h"
 #include "serving.h"
 #include "title.h"
+#include "trial.h"
 #include "users.h"
 
 #define TICK_MS 2000
@@ -412,6 +413,8 @@ prepare(struct listener *listener, struct config *config)
 		account_warm();
 	if (service_folders(config) == -1)
 		return EX_CANTCREAT;
+	if (trial_run(listener->sandbox) == -1)
+		return EX_UNAVAILABLE;
 	code = serving_start(&listener->serving, config);
 	if (code != EX_OK)
 		return code;

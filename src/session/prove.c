@@ -282,7 +282,7 @@ void
 session_prove(const struct session_claim *claim)
 {
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
-	if (!sandbox_enter(claim->sandbox, SANDBOX_RECOVER, claim->parent))
+	if (sandbox_enter(claim->sandbox, SANDBOX_RECOVER, claim->parent) != NULL)
 		_exit(EXIT_FAILURE);
 	_exit((int)prove(claim));
 }

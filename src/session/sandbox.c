@@ -313,18 +313,57 @@ set_limit(__rlimit_resource_t which, rlim_t value)
 	return setrlimit(which, &limit) == 0;
 }
 
+/* What sandbox_enter() is called with. */
+struct entry {
+	const struct sandbox *sandbox;
+	enum sandbox_role role;
+	pid_t monitor;
+};
+
 static bool
-change_user(const struct sandbox *sandbox)
+enter_limits(const struct entry *entry)
 {
+	(void)entry;
+	return set_limit(RLIMIT_CORE, 0) && set_limit(RLIMIT_NPROC, 0) &&
+	       set_limit(RLIMIT_NOFILE, DESCRIPTORS_MAX);
+}
+
+static bool
+enter_root(const struct entry *entry)
+{
+	const struct sandbox *sandbox = entry->sandbox;
+
+	return !sandbox->drop_user ||
+	       (chroot(sandbox->root) == 0 && chdir("/") == 0);
+}
+
+static bool
+enter_group(const struct entry *entry)
+{
+	const gid_t gid = entry->sandbox->gid;
+
+	return !entry->sandbox->drop_user ||
+	       (setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0);
+}
+
+static bool
+enter_user(const struct entry *entry)
+{
+	const uid_t uid = entry->sandbox->uid;
+
+	return !entry->sandbox->drop_user || setresuid(uid, uid, uid) == 0;
+}
+
+/* That the change of user cannot be undone. */
+static bool
+prove_user(const struct entry *entry)
+{
+	const struct sandbox *sandbox = entry->sandbox;
 	uid_t ruid, euid, suid;
 	gid_t rgid, egid, sgid;
 
-	if (chroot(sandbox->root) != 0 || chdir("/") != 0 ||
-	    setgroups(0, NULL) != 0 ||
-	    setresgid(sandbox->gid, sandbox->gid, sandbox->gid) != 0 ||
-	    setresuid(sandbox->uid, sandbox->uid, sandbox->uid) != 0)
-		return false;
-	/* proof that it cannot be undone */
+	if (!sandbox->drop_user)
+		return true;
 	return getresuid(&ruid, &euid, &suid) == 0 && ruid == sandbox->uid &&
 	       euid == sandbox->uid && suid == sandbox->uid &&
 	       getresgid(&rgid, &egid, &sgid) == 0 && rgid == sandbox->gid &&
@@ -333,10 +372,24 @@ change_user(const struct sandbox *sandbox)
 	       chroot("/") == -1;
 }
 
+static bool
+enter_flags(const struct entry *entry)
+{
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
+	    getppid() != entry->monitor ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return false;
+	/* not in every kernel, and never needed by the rest: no check */
+	(void)prctl(PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0);
+	return true;
+}
+
 /* No path, no network, no signal beyond this process: a ruleset without rules. */
 static bool
-enter_landlock(int abi)
+enter_landlock(const struct entry *entry)
 {
+	const int abi = entry->sandbox->landlock_abi;
 	/* a prefix of the kernel's struct landlock_ruleset_attr, by ABI */
 	struct {
 		uint64_t files, network, scoped;
@@ -369,9 +422,10 @@ enter_landlock(int abi)
 }
 
 static bool
-enter_seccomp(const struct sandbox *sandbox, enum sandbox_role role)
+enter_seccomp(const struct entry *entry)
 {
-	const struct sandbox_filter *filter = role == SANDBOX_SERVE
+	const struct sandbox *sandbox = entry->sandbox;
+	const struct sandbox_filter *filter = entry->role == SANDBOX_SERVE
 	                                          ? &sandbox->serve
 	                                          : &sandbox->recover;
 	const struct sock_fprog program = {
@@ -384,20 +438,31 @@ enter_seccomp(const struct sandbox *sandbox, enum sandbox_role role)
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
 }
 
-bool
+/* In order. The words name a step, and what it needs, to who must provide it. */
+static const struct {
+	bool (*take)(const struct entry *);
+	const char *words;
+} steps[] = {
+    {enter_limits,   "its limits"                                               },
+    {enter_root,     "an empty root folder, which needs CAP_SYS_CHROOT"         },
+    {enter_group,    "the group of server.user, which needs CAP_SETGID "
+                  "and, in a user namespace, that it is mapped"},
+    {enter_user,     "server.user, which needs CAP_SETUID and, in a user "
+                 "namespace, that it is mapped"                 },
+    {prove_user,     "proof that server.user does not become root again"        },
+    {enter_flags,    "flags of prctl(2)"                                        },
+    {enter_landlock, "Landlock"                                                 },
+    {enter_seccomp,  "seccomp"                                                  },
+};
+
+const char *
 sandbox_enter(const struct sandbox *sandbox, enum sandbox_role role, pid_t monitor)
 {
-	if (!set_limit(RLIMIT_CORE, 0) || !set_limit(RLIMIT_NPROC, 0) ||
-	    !set_limit(RLIMIT_NOFILE, DESCRIPTORS_MAX))
-		return false;
-	if (sandbox->drop_user && !change_user(sandbox))
-		return false;
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
-	    getppid() != monitor || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return false;
-	/* not in every kernel, and never needed by the rest: no check */
-	(void)prctl(PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0);
-	return enter_landlock(sandbox->landlock_abi) &&
-	       enter_seccomp(sandbox, role);
+	const struct entry entry = {sandbox, role, monitor};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (!steps[i].take(&entry))
+			return steps[i].words;
+	}
+	return NULL;
 }

@@ -4,7 +4,6 @@
 #ifndef POPLAR_SESSION_SANDBOX_H
 #define POPLAR_SESSION_SANDBOX_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 #include "session.h"
@@ -16,9 +15,10 @@ enum sandbox_role { SANDBOX_SERVE, SANDBOX_RECOVER };
  * Gives up everything, in an order that leaves no step undone: limits, root
  * folder, groups and user, then proof that none comes back, then no dump, the
  * death with the monitor, no_new_privs, no writable code, Landlock, seccomp.
- * False: a step failed, and the process must end without reading a byte.
+ * NULL, or words for the step that failed, with errno where that tells why: then
+ * the process must end without reading a byte.
  */
-bool sandbox_enter(const struct sandbox *sandbox, enum sandbox_role role,
+const char *sandbox_enter(const struct sandbox *sandbox, enum sandbox_role role,
     pid_t monitor);
 
 #endif

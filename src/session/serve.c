@@ -1,10 +1,11 @@
 /*
- * The entries that serve a client and recover a maildrop, and the session's one
- * loop: turn by turn to its end. Runs as the session's user, sandboxed from the
- * first line of session_serve() on.
+ * The entries that serve a client, recover a maildrop and try the sandbox, and
+ * the session's one loop: turn by turn to its end. Runs as the session's user,
+ * sandboxed from the first line of session_serve() on.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -141,7 +142,7 @@ session_serve(const struct session_setup *setup)
 	struct client *client;
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
-	if (!sandbox_enter(setup->sandbox, SANDBOX_SERVE, setup->monitor))
+	if (sandbox_enter(setup->sandbox, SANDBOX_SERVE, setup->monitor) != NULL)
 		_exit(reason());
 	client = pages_new(sizeof(*client));
 	if (client == NULL)
@@ -176,11 +177,28 @@ session_recover(const struct session_setup *setup, const struct md_fds *fds)
 	struct md_host host;
 
 	log_open(LOG_TO_NOTHING, LOG_ERROR_LEVEL);
-	if (!sandbox_enter(setup->sandbox, SANDBOX_RECOVER, setup->monitor))
+	if (sandbox_enter(setup->sandbox, SANDBOX_RECOVER, setup->monitor) != NULL)
 		_exit(reason());
 	link_host(&link, &host);
 	opened.error = maildrop_recover(fds, &limits, &host, &recovery);
 	opened.recovered = recovery == MD_RECOVERY_DONE;
 	link_opened(&link, &opened);
+	_exit(EXIT_SUCCESS);
+}
+
+void
+session_try(const struct sandbox *sandbox, int pair, pid_t parent)
+{
+	const char *failed = sandbox_enter(sandbox, SANDBOX_SERVE, parent);
+	char octet = 0;
+
+	if (failed != NULL) {
+		log_error("sessions cannot enter their sandbox: %s: %s", failed,
+		    strerror(errno));
+		_exit(EXIT_FAILURE);
+	}
+	/* stays until the parent has seen whether it could end it */
+	if (write(pair, &octet, 1) == -1 || read(pair, &octet, 1) == -1)
+		_exit(EXIT_FAILURE);
 	_exit(EXIT_SUCCESS);
 }
