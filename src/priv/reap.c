@@ -34,8 +34,8 @@ struct reaper {
 
 /*
  * The pids of our children, zombies too, as text. A kernel without
- * CONFIG_PROC_CHILDREN gives none: then the child and its group are all that
- * is ended.
+ * CONFIG_PROC_CHILDREN gives none, and the /proc of another pid namespace other
+ * numbers: then the child and its group are all that is ended.
  */
 static void
 list_children(char list[LIST_MAX])
@@ -48,6 +48,15 @@ list_children(char list[LIST_MAX])
 		close(fd);
 	}
 	list[got > 0 ? got : 0] = '\0';
+}
+
+/* What is none, as a number of another namespace names it here, is left alone. */
+static bool
+is_child(pid_t pid)
+{
+	siginfo_t info;
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 /* True once the process is gone from among our children. */
@@ -79,7 +88,8 @@ end_listed(struct reaper *reaper)
 		if (*next != ' ')
 			break;
 		word = next;
-		if (pid <= 1 || pid == reaper->keep || pid == reaper->child)
+		if (pid <= 1 || pid == reaper->keep || pid == reaper->child ||
+		    !is_child((pid_t)pid))
 			continue;
 		found++;
 		(void)end_one(reaper, (pid_t)pid);

@@ -2,10 +2,12 @@
 machine without /proc. It serves, or says at its start what is lacking.
 """
 import functools
+import os
+import signal
 import subprocess
 
 import harness
-from harness import needs_program, needs_root
+from harness import PATIENCE, children, needs_program, needs_root
 from processes import MAIL, ProcessCase
 
 # what root has in a container, unless somebody takes more away
@@ -72,6 +74,19 @@ class Environment(ProcessCase):
     def test_without_proc(self):
         server = self.inside("unshare", "-m", "sh", "-c", "'umount -l /proc && exec \"$@\"'", "sh")
         self.assert_lacks(server, "/proc/self/fd: No such file or directory")
+
+    @needs_namespace("-p")
+    def test_process_1(self):
+        """With the /proc of the namespace above, where processes have other numbers."""
+        server = self.inside("unshare", "-p", "-f", "--kill-child")
+        server.start()
+        with server.logged_in() as client:
+            client.quit()
+        server.wait_log("end=quit")
+        self.assertNotIn("error:", server.log())
+        listener, = children(server.process.pid)
+        os.kill(listener, signal.SIGTERM)
+        self.assertEqual(server.process.wait(PATIENCE), 0)
 
 
 if __name__ == "__main__":
