@@ -110,9 +110,9 @@ advice(int error)
 		int error;
 		const char *text;
 	} rows[] = {
-	    {EACCES,        "; ports under 1024 need root"           },
-	    {EADDRINUSE,    "; `ss -ltnp` tells by which program"    },
-	    {EADDRNOTAVAIL, "; `ip address` tells what this host has"},
+	    {EACCES,        "; ports under 1024 need root, with CAP_NET_BIND_SERVICE"},
+	    {EADDRINUSE,    "; `ss -ltnp` tells by which program"                    },
+	    {EADDRNOTAVAIL, "; `ip address` tells what this host has"                },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
