@@ -250,6 +250,16 @@ reap(struct listener *listener)
 	}
 }
 
+/* Where even its end waits for the file system that hangs, it is said as seldom. */
+static void
+end_hung(struct row *row, uint64_t limit_ms)
+{
+	log_error("monitor %ld: login not finished after %llu s; killed",
+	    (long)row->pid, (unsigned long long)(limit_ms / 1000));
+	(void)kill(row->pid, SIGKILL);
+	row->login_since = clock_now();
+}
+
 /* What time brings: a login that hangs (a dead mount), a kick that nobody obeys. */
 static void
 tick(struct listener *listener)
@@ -263,18 +273,13 @@ tick(struct listener *listener)
 	certificates_watch(listener->serving.config, listener->serving.tls);
 	for (size_t i = 0; i < listener->table->count; i++) {
 		struct row *row = &listener->table->rows[i];
-		bool hangs = row->phase == ROW_LOGIN &&
-		             now > row->login_since + limit;
 
 		if (row->pid == 0)
 			continue;
-		if (hangs)
-			log_error(
-			    "monitor %ld: login not finished after %llu s; killed",
-			    (long)row->pid, (unsigned long long)(limit / 1000));
-		if (hangs ||
-		    (row->kicked != 0 && now > row->kicked + KICK_LIMIT_MS &&
-		        row->phase != ROW_TRANSACTION))
+		if (row->phase == ROW_LOGIN && now > row->login_since + limit)
+			end_hung(row, limit);
+		else if (row->kicked != 0 && now > row->kicked + KICK_LIMIT_MS &&
+		         row->phase != ROW_TRANSACTION)
 			(void)kill(row->pid, SIGKILL);
 	}
 }

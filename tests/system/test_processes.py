@@ -2,6 +2,7 @@
 that run out, connections that are too many (91 to 104).
 """
 import base64
+import ctypes
 import fcntl
 import os
 import pathlib
@@ -17,8 +18,12 @@ import harness
 import oracle
 import strike
 from client import Client
-from harness import PATIENCE, children, kill, needs_root, proc_stat, wait_until
+from harness import (FASTCLOCK_FACTOR, PATIENCE, children, kill, needs_fastclock, needs_root,
+                     proc_stat, proc_status, wait_until)
+from locks import fcntl_lock
 from processes import MAIL, ProcessCase
+
+PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
 
 
 def zombies(pid):
@@ -79,6 +84,32 @@ class Processes(ProcessCase):
                 second.quit()
             kill(session)
             client.expect_closed()
+        self.assert_service(server)
+
+    @needs_fastclock
+    @needs_root
+    def test_92_login_that_hangs(self):
+        """It is killed. One that cannot even die, for its end waits for the file system
+        too, does not fill the log: a debugger that does not look holds it."""
+        server = self.daemon(MAIL, variant="fastclock", options={"maildrop.lock_wait": "5m"})
+        server.logged_in().quit()
+        server.wait_idle()
+        journal, = server.state_dir.glob("*/journal")
+        trace = ctypes.CDLL(None).ptrace
+        with fcntl_lock(journal), server.client() as client:
+            client.ok("USER mrose")
+            monitor, = server.monitors()
+            client.send(b"PASS secret\r\n")
+            wait_until(lambda: int(proc_status(monitor, "voluntary_ctxt_switches")) > 40,
+                       what="the wait for the lock")
+            self.assertEqual(trace(PTRACE_SEIZE, monitor, None, None), 0)
+            self.assertEqual(trace(PTRACE_INTERRUPT, monitor, None, None), 0)
+            line = f"monitor {monitor}: login not finished after 360 s; killed"
+            server.wait_log(line)
+            client.expect_closed()
+            time.sleep(60 / FASTCLOCK_FACTOR)
+        os.waitpid(monitor, 0)
+        self.assertEqual(server.log().count(line), 1)
         self.assert_service(server)
 
     def test_92_killed_monitor_takes_its_session_along(self):
