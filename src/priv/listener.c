@@ -260,7 +260,10 @@ end_hung(struct row *row, uint64_t limit_ms)
 	row->login_since = clock_now();
 }
 
-/* What time brings: a login that hangs (a dead mount), a kick that nobody obeys. */
+/*
+ * What time brings: a login or a recovery that hangs (a dead mount), a kick that
+ * nobody obeys.
+ */
 static void
 tick(struct listener *listener)
 {
@@ -271,6 +274,7 @@ tick(struct listener *listener)
 	listener->next_tick = now + TICK_MS;
 	log_tell_lost(atomic_exchange(&listener->table->lost, 0));
 	certificates_watch(listener->serving.config, listener->serving.tls);
+	recoveries_end_hung(&listener->recoveries, limit + MONITOR_UPDATE_MS);
 	for (size_t i = 0; i < listener->table->count; i++) {
 		struct row *row = &listener->table->rows[i];
 
@@ -332,7 +336,7 @@ anyone_left(const struct listener *listener)
 			return true;
 	}
 	for (size_t i = 0; i < RECOVERIES_AT_ONCE; i++) {
-		if (listener->recoveries.running[i] != 0)
+		if (listener->recoveries.running[i] != NULL)
 			return true;
 	}
 	return false;

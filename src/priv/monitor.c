@@ -43,8 +43,7 @@ enum {
 };
 
 #define DOTLOCK_TOUCH_MS 60000
-#define UPDATE_LIMIT_MS 600000 /* of any size, on any disk */
-#define STOP_LIMIT_MS 5000     /* of a session that has no maildrop */
+#define STOP_LIMIT_MS 5000 /* of a session that has no maildrop */
 
 /* From the kernel: a generator of ours would be made anew, in each process. */
 static uint64_t
@@ -257,7 +256,7 @@ stop_limit(const struct monitor *monitor)
 	const bool holds = monitor->phase == PHASE_OPENING ||
 	                   monitor->phase == PHASE_OPEN;
 
-	return clock_now() + (holds ? UPDATE_LIMIT_MS : STOP_LIMIT_MS);
+	return clock_now() + (holds ? MONITOR_UPDATE_MS : STOP_LIMIT_MS);
 }
 
 /*
@@ -311,7 +310,7 @@ recover(struct monitor *monitor)
 		    monitor->sid, monitor->opening.path, strerror(errno));
 		return 1;
 	}
-	status = serve_child(monitor, clock_now() + UPDATE_LIMIT_MS);
+	status = serve_child(monitor, clock_now() + MONITOR_UPDATE_MS);
 	if (status == 0 && monitor->recovery == MD_OK)
 		return 0;
 	log_error(

@@ -12,6 +12,9 @@
 #include "session.h"
 #include "table.h"
 
+/* What an UPDATE, or the end of one, may take: of any size, on any disk. */
+#define MONITOR_UPDATE_MS 600000
+
 struct monitor_setup {
 	const struct config *config;
 	const struct sandbox *sandbox;

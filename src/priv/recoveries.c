@@ -4,10 +4,12 @@
 #include "recoveries.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "clock.h"
 #include "fork.h"
 #include "log.h"
 #include "opening.h"
@@ -15,7 +17,17 @@
 struct recovery {
 	STAILQ_ENTRY(recovery) link;
 	char *state_name;
+	pid_t pid; /* once it runs */
+	uint64_t since;
 };
+
+static void
+recovery_free(struct recovery *recovery)
+{
+	if (recovery != NULL)
+		free(recovery->state_name);
+	free(recovery);
+}
 
 void
 recoveries_init(struct recoveries *recoveries)
@@ -33,7 +45,7 @@ recoveries_add(struct recoveries *recoveries, const char *state_name)
 	    (recovery->state_name = strdup(state_name)) == NULL) {
 		log_error("no memory to recover %s now; its next login does",
 		    state_name);
-		free(recovery);
+		recovery_free(recovery);
 		return;
 	}
 	STAILQ_INSERT_TAIL(&recoveries->queue, recovery, link);
@@ -59,12 +71,12 @@ recoveries_add_all(struct recoveries *recoveries, const struct config *config)
 	return looked;
 }
 
-/* A place for a process id; NULL: all are taken. */
-static pid_t *
+/* A place to run in; NULL: all are taken. */
+static struct recovery **
 free_place(struct recoveries *recoveries)
 {
 	for (size_t i = 0; i < RECOVERIES_AT_ONCE; i++) {
-		if (recoveries->running[i] == 0)
+		if (recoveries->running[i] == NULL)
 			return &recoveries->running[i];
 	}
 	return NULL;
@@ -84,8 +96,8 @@ void
 recoveries_start(struct recoveries *recoveries,
     void (*become)(const char *state_name, void *ctx), void *ctx)
 {
-	struct recovery *next;
-	pid_t *place, pid;
+	struct recovery *next, **place;
+	pid_t pid;
 
 	while ((next = STAILQ_FIRST(&recoveries->queue)) != NULL &&
 	       (place = free_place(recoveries)) != NULL) {
@@ -97,11 +109,36 @@ recoveries_start(struct recoveries *recoveries,
 			return;
 		}
 		recoveries->complained = false;
-		*place = pid;
+		next->pid = pid;
+		next->since = clock_now();
+		*place = next;
 		STAILQ_REMOVE_HEAD(&recoveries->queue, link);
 		recoveries->waiting--;
-		free(next->state_name);
-		free(next);
+	}
+}
+
+static void
+leave(struct recovery **place)
+{
+	recovery_free(*place);
+	*place = NULL;
+}
+
+void
+recoveries_end_hung(struct recoveries *recoveries, uint64_t limit_ms)
+{
+	const uint64_t now = clock_now();
+
+	for (size_t i = 0; i < RECOVERIES_AT_ONCE; i++) {
+		const struct recovery *one = recoveries->running[i];
+
+		if (one == NULL || now <= one->since + limit_ms)
+			continue;
+		log_error("recovery of %s: not finished after %llu s; killed",
+		    one->state_name, (unsigned long long)(limit_ms / 1000));
+		(void)kill(one->pid, SIGKILL);
+		recoveries->failed++;
+		leave(&recoveries->running[i]);
 	}
 }
 
@@ -109,9 +146,10 @@ bool
 recoveries_reaped(struct recoveries *recoveries, pid_t pid, int status)
 {
 	for (size_t i = 0; i < RECOVERIES_AT_ONCE; i++) {
-		if (recoveries->running[i] != pid)
+		if (recoveries->running[i] == NULL ||
+		    recoveries->running[i]->pid != pid)
 			continue;
-		recoveries->running[i] = 0;
+		leave(&recoveries->running[i]);
 		recoveries->failed += !WIFEXITED(status) ||
 		                      WEXITSTATUS(status) != 0;
 		return true;

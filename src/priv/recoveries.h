@@ -6,6 +6,7 @@
 #define POPLAR_PRIV_RECOVERIES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
@@ -17,7 +18,7 @@ struct recovery;
 
 struct recoveries {
 	STAILQ_HEAD(, recovery) queue;
-	pid_t running[RECOVERIES_AT_ONCE]; /* 0: free */
+	struct recovery *running[RECOVERIES_AT_ONCE]; /* NULL: free */
 	size_t waiting, failed;
 	bool complained; /* of no process to start one in */
 };
@@ -41,6 +42,12 @@ int recoveries_add_all(struct recoveries *recoveries, const struct config *confi
  */
 void recoveries_start(struct recoveries *recoveries,
     void (*become)(const char *state_name, void *ctx), void *ctx);
+
+/*
+ * Kills those that take longer than a limit, for a file system hangs; others have
+ * their places even where that waits for the file system too. Logged and counted.
+ */
+void recoveries_end_hung(struct recoveries *recoveries, uint64_t limit_ms);
 
 /* Whether the process was a recovery; it is counted. */
 bool recoveries_reaped(struct recoveries *recoveries, pid_t pid, int status);

@@ -1,6 +1,7 @@
 """Starts: what keeps the daemon from one, sockets that it is given, another that
 runs (105 to 111).
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -11,7 +12,8 @@ import subprocess
 import unittest
 
 import harness
-from harness import PATIENCE, needs_root, wait_until
+from harness import PATIENCE, needs_fastclock, needs_root, wait_until
+from locks import fcntl_lock
 from processes import MAIL, ProcessCase
 
 LOW_PORTS = int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
@@ -267,6 +269,34 @@ class Start(ProcessCase):
         journal.write_bytes(bytes(1024))
         server.launch()
         wait_until(lambda: journal.stat().st_size == 0, what="the recovery")
+
+    @needs_fastclock
+    @needs_root
+    def test_recovery_that_hangs(self):
+        """Those that hang are killed, and keep neither the others nor a stop waiting."""
+        users = ["a", "b", "c"]
+        server = self.laid_out(users=dict.fromkeys(users, "{PLAIN}secret"),
+                               variant="fastclock", options={"maildrop.lock_wait": "5m"})
+        for user in users:
+            server.put(MAIL, user)
+        server.start()
+        for user in users:
+            server.logged_in(user).quit()
+        server.stop()
+        journals = list(server.state_dir.glob("*/journal"))
+        for journal in journals:
+            journal.write_bytes(bytes(1024))
+        with contextlib.ExitStack() as held:
+            for journal in journals:
+                held.enter_context(fcntl_lock(journal))
+            server.launch()
+            wait_until(lambda: len(server.monitors()) == 2, what="two recoveries")
+            for pid in server.monitors():
+                os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: any(j.stat().st_size == 0 for j in journals), what="the third")
+        for folder in (j.parent.name for j in journals if j.stat().st_size):
+            server.wait_log(rf"error: recovery of {folder}: not finished after 960 s; killed")
+        server.wait_idle()
 
     def test_command_line(self):
         server = self.laid_out()

@@ -98,6 +98,9 @@ test_places(void **state)
 	assert_int_equal(recoveries.failed, 1);
 	start(&recoveries, 9, text, sizeof(text));
 	assert_int_equal(recoveries.waiting, 0);
+	assert_true(recoveries_reaped(&recoveries, FIRST_PID, 0));
+	assert_true(recoveries_reaped(&recoveries, FIRST_PID + 2, 0));
+	assert_int_equal(recoveries.failed, 1);
 }
 
 /* What could not be looked at may need one. */
