@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import harness
-from harness import PATIENCE, children, needs_program, needs_root
+from harness import PATIENCE, children, needs_program, needs_root, wait_until
 from processes import MAIL, ProcessCase
 
 # what root has in a container, unless somebody takes more away
@@ -79,7 +79,8 @@ class Environment(ProcessCase):
     def test_process_1(self):
         """With the /proc of the namespace above, where processes have other numbers."""
         server = self.inside("unshare", "-p", "-f", "--kill-child")
-        server.start()
+        server.launch()
+        wait_until(server._greets, what="the greeting")
         with server.logged_in() as client:
             client.quit()
         server.wait_log("end=quit")
