@@ -439,21 +439,21 @@ enter_seccomp(const struct entry *entry)
 }
 
 /* In order. The words name a step, and what it needs, to who must provide it. */
+/* clang-format off */
 static const struct {
 	bool (*take)(const struct entry *);
 	const char *words;
 } steps[] = {
-    {enter_limits,   "its limits"                                               },
-    {enter_root,     "an empty root folder, which needs CAP_SYS_CHROOT"         },
-    {enter_group,    "the group of server.user, which needs CAP_SETGID "
-                  "and, in a user namespace, that it is mapped"},
-    {enter_user,     "server.user, which needs CAP_SETUID and, in a user "
-                 "namespace, that it is mapped"                 },
-    {prove_user,     "proof that server.user does not become root again"        },
-    {enter_flags,    "flags of prctl(2)"                                        },
-    {enter_landlock, "Landlock"                                                 },
-    {enter_seccomp,  "seccomp"                                                  },
+    {enter_limits, "its limits"},
+    {enter_root, "an empty root folder, which needs CAP_SYS_CHROOT"},
+    {enter_group, "the group of server.user, which needs CAP_SETGID and, in a user namespace, that it is mapped"},
+    {enter_user, "server.user, which needs CAP_SETUID and, in a user namespace, that it is mapped"},
+    {prove_user, "proof that server.user does not become root again"},
+    {enter_flags, "flags of prctl(2)"},
+    {enter_landlock, "Landlock"},
+    {enter_seccomp, "seccomp"},
 };
+/* clang-format on */
 
 const char *
 sandbox_enter(const struct sandbox *sandbox, enum sandbox_role role, pid_t monitor)
