@@ -87,6 +87,7 @@ answer_recovered(struct monitor *monitor, union ipc_message *message)
 	monitor->recovery = (enum md_error)message->opened.error;
 	if (message->opened.recovered)
 		report_recovered(monitor);
+	send_plain(monitor, IPC_END_REPLY, 0, NULL, 0);
 }
 
 static void

@@ -185,6 +185,15 @@ link_opened(struct monitor_link *link, const struct ipc_opened *opened)
 }
 
 void
+link_recovered(struct monitor_link *link, const struct ipc_opened *opened)
+{
+	union ipc_message message;
+
+	if (ipc_send(link->fd, opened, sizeof(*opened), NULL, 0) == 0)
+		(void)receive_bare(link, IPC_END_REPLY, &message);
+}
+
+void
 link_note(struct monitor_link *link, enum ipc_note note, const char *text)
 {
 	(void)send_plain(link, IPC_NOTE, note, text);

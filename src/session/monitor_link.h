@@ -51,6 +51,12 @@ bool link_proof(struct monitor_link *link, struct ipc_proof *proof,
 /* Tells how maildrop_open() went. */
 void link_opened(struct monitor_link *link, const struct ipc_opened *opened);
 
+/*
+ * Tells how maildrop_recover() went and waits until that is known: a wish to stop
+ * left unread at the exit would take it from the pair.
+ */
+void link_recovered(struct monitor_link *link, const struct ipc_opened *opened);
+
 /* Tells an event for the log; text is cut here, and made safe there. */
 void link_note(struct monitor_link *link, enum ipc_note note, const char *text);
 

@@ -168,7 +168,7 @@ session_serve(const struct session_setup *setup)
 void
 session_recover(const struct session_setup *setup, const struct md_fds *fds)
 {
-	struct monitor_link link = {.fd = setup->pair, .updating = true};
+	struct monitor_link link = {.fd = setup->pair};
 	struct ipc_opened opened = {.type = IPC_OPENED};
 	enum md_recovery recovery = MD_RECOVERY_NONE;
 	const struct md_limits limits = {
@@ -182,7 +182,7 @@ session_recover(const struct session_setup *setup, const struct md_fds *fds)
 	link_host(&link, &host);
 	opened.error = maildrop_recover(fds, &limits, &host, &recovery);
 	opened.recovered = recovery == MD_RECOVERY_DONE;
-	link_opened(&link, &opened);
+	link_recovered(&link, &opened);
 	_exit(EXIT_SUCCESS);
 }
 

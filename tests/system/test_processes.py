@@ -176,6 +176,23 @@ class Processes(ProcessCase):
         self.assertEqual(server.members(), [])
         server.process = None
 
+    def test_95_stop_ends_a_recovery_that_waits_for_a_lock(self):
+        server = self.daemon(MAIL, options={"maildrop.lock_wait": "5m"})
+        server.logged_in().quit()
+        server.stop()
+        journal, = server.state_dir.glob("*/journal")
+        journal.write_bytes(bytes(1024))
+        with open(server.path(), "rb+") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            server.launch()
+            wait_until(lambda: "poplard: recovery" in map(title, server.sessions()),
+                       what="the recovery")
+            server.process.terminate()
+            self.assertEqual(server.process.wait(PATIENCE), 0)
+        self.assertIn("is not finished (shutting down)", server.log())
+        server.start()
+        wait_until(lambda: journal.stat().st_size == 0, what="the recovery")
+
     def test_95_stop_ends_an_attempt(self):
         """Neither the comparison nor the delay of a failure is waited for."""
         slow = "$6$rounds=20000000$saltsalt$" + "x" * 86

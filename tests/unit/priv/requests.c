@@ -247,6 +247,7 @@ test_recovered_once(void **statep)
 	assert_true(ask(scene, IPC_DOTLOCK));
 	assert_int_equal(answer(scene), MD_DOTLOCK_OK);
 	assert_true(ask(scene, IPC_OPENED));
+	assert_int_equal(answer(scene), 0);
 	assert_false(ask(scene, IPC_OPENED));
 	assert_false(ask(scene, IPC_DOTLOCK));
 }

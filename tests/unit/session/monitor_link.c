@@ -186,6 +186,24 @@ test_stop(void **statep)
 	assert_true(scene->host.pause(scene->host.ctx, 1));
 }
 
+/* A wish to stop that comes too late for a recovery does not lie unread at its end. */
+static void
+test_recovered(void **statep)
+{
+	struct scene *scene = *statep;
+	const struct ipc_opened opened = {.type = IPC_OPENED, .recovered = 1};
+	union ipc_message message;
+
+	answers(scene, IPC_STOP, IPC_END_SHUTDOWN, 0);
+	answers(scene, IPC_END_REPLY, 0, 0);
+	link_recovered(&scene->link, &opened);
+	close(scene->link.fd);
+	scene->link.fd = -1;
+	assert_int_equal(read(scene->monitor, &message, sizeof(message)),
+	    sizeof(opened));
+	assert_int_equal(message.opened.recovered, 1);
+}
+
 /* A reason that there is not is a fault of the monitor's. */
 static void
 test_stop_without_reason(void **statep)
@@ -237,6 +255,7 @@ main(void)
 	    TEST(test_set_aside),
 	    TEST(test_descriptors),
 	    TEST(test_stop),
+	    TEST(test_recovered),
 	    TEST(test_stop_without_reason),
 	    TEST(test_broken),
 	};
