@@ -333,6 +333,14 @@ refuse(const struct monitor_setup *setup)
 	return EX_OSERR;
 }
 
+/* No line of this process's follows that could tell of those it lost. */
+static void
+hand_over_lost(const struct monitor_setup *setup)
+{
+	if (setup->table != NULL)
+		setup->table->lost += log_take_lost();
+}
+
 int
 monitor_run(const struct monitor_setup *setup)
 {
@@ -355,9 +363,7 @@ monitor_run(const struct monitor_setup *setup)
 	if (monitor_pending(monitor))
 		(void)recover(monitor);
 	monitor_let_go(monitor);
-	/* no line of ours follows that could tell of them */
-	if (setup->table != NULL)
-		setup->table->lost += log_take_lost();
+	hand_over_lost(setup);
 	free(monitor->handshake);
 	munmap(monitor, sizeof(*monitor));
 	return 0;
@@ -404,6 +410,7 @@ monitor_recover(const struct monitor_setup *setup, const char *state_name)
 		log_error("state folder %s: %s; its maildrop is not recovered",
 		    state_name, monitor->opening.fault);
 	monitor_let_go(monitor);
+	hand_over_lost(setup);
 	munmap(monitor, sizeof(*monitor));
 	return failed;
 }

@@ -258,9 +258,14 @@ class Processes(ProcessCase):
 
     def test_99_log_that_nobody_reads(self):
         """Standard error is a pipe that is full. Once it is read, the listener tells how
-        much was lost, also of sessions that ended meanwhile."""
+        much was lost, also of sessions and of recoveries that ended meanwhile."""
         server = self.daemon(MAIL, check=False)
         server.stop()
+        folder = server.state_dir / ("0" * 64)
+        folder.mkdir(0o700)
+        (folder / "journal").write_bytes(bytes(1024))
+        server.own(folder)
+        server.own(folder / "journal")
         ends = os.pipe()
         os.set_blocking(ends[1], False)
         try:
@@ -280,8 +285,8 @@ class Processes(ProcessCase):
         said = b""
         while not said.endswith(b"\n") and select.select([ends[0]], [], [], PATIENCE)[0]:
             said = said[-4096:] + os.read(ends[0], 65536)
-        # that it is ready, and two lines of each session
-        self.assertEqual(said.lstrip(b"x"), b"poplard: warning: 7 log lines lost\n")
+        # that it is ready, of a recovery that is to be and fails, two of each session
+        self.assertEqual(said.lstrip(b"x"), b"poplard: warning: 9 log lines lost\n")
         for end in ends:
             os.close(end)
 
