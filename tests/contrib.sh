@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.." || exit 1
 
 place=$(mktemp -d) || exit 1
 trap 'rm -rf "$place"' EXIT
+# what those programs leave goes with it, as lintian's tables do
+TMPDIR=$place
+export TMPDIR
 
 # read_by NAME PROGRAM ARGUMENT...: passes where its status is 0
 read_by() {
