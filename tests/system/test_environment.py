@@ -5,6 +5,7 @@ import functools
 import os
 import signal
 import subprocess
+import unittest
 
 import harness
 from harness import PATIENCE, children, needs_program, needs_root, wait_until
@@ -70,6 +71,7 @@ class Environment(ProcessCase):
     def test_user_namespace_of_root_alone(self):
         self.assert_lacks(self.inside("unshare", "-Ur"), "in a user namespace, that it is mapped")
 
+    @unittest.skipIf(harness.INSTRUMENTED, "the sanitizers cannot do without /proc either")
     @needs_namespace("-m")
     def test_without_proc(self):
         server = self.inside("unshare", "-m", "sh", "-c", "'umount -l /proc && exec \"$@\"'", "sh")
