@@ -8,7 +8,6 @@
 #include <crypt.h>
 #include <errno.h>
 #include <string.h>
-#include <sysexits.h>
 
 #include <openssl/crypto.h>
 
@@ -29,7 +28,7 @@ struct scheme {
 	const char *prefix;
 	uint32_t mech;
 	const char *(*fault)(const char *text);
-	bool (*matches)(const char *text, const struct auth_request *request);
+	enum auth_result (*compare)(const char *text, const struct auth_request *);
 	/* NULL: not for SCRAM */
 	bool (*keys)(const char *text, const struct auth_request *request,
 	    struct scram_keys *keys);
@@ -60,13 +59,6 @@ secret_fault(const char *text)
 	return NULL;
 }
 
-static bool
-apop_credential_matches(const char *text, const struct auth_request *request)
-{
-	return request->stamp != NULL &&
-	       apop_matches(request->stamp, text, request->secret);
-}
-
 /*
  * The failure tokens of crypt(3), "*0" and "*1", are no valid setting. Almost
  * any text is a valid one of the oldest kind, DES, whose hashes have 13
@@ -85,45 +77,54 @@ hash_fault(const char *text)
 	return NULL;
 }
 
-/*
- * Without a hash nobody knows whether the password is right: the child of this
- * attempt ends without a verdict. So it does for names that do not exist.
- */
-static bool
-hash_matches(const char *text, const struct auth_request *request)
+static enum auth_result
+result_of(bool right)
+{
+	return right ? AUTH_OK : AUTH_PASSWORD;
+}
+
+static enum auth_result
+compare_apop(const char *text, const struct auth_request *request)
+{
+	return result_of(request->stamp != NULL &&
+	                 apop_matches(request->stamp, text, request->secret));
+}
+
+/* Without a hash nobody knows whether the password is right. */
+static enum auth_result
+compare_hash(const char *text, const struct auth_request *request)
 {
 	struct crypt_data *data = pages_filled(sizeof(*data));
+	enum auth_result result = AUTH_TROUBLE;
 	const char *hash;
-	bool made, equal;
 
-	if (data == NULL)
-		fatal(EX_OSERR, "auth: cannot hash a password: %s",
-		    strerror(errno));
+	if (data == NULL) {
+		log_error("auth: cannot hash a password: %s", strerror(errno));
+		return result;
+	}
 	hash = crypt_r(request->secret, text, data);
-	made = hash != NULL && hash[0] != '*';
-	equal = made && equal_strings(text, hash);
+	if (hash != NULL && hash[0] != '*')
+		result = result_of(equal_strings(text, hash));
+	else
+		log_error("auth: crypt(3) cannot hash a password: the memory is "
+		          "too small, or the stored hash is damaged");
 	pages_wipe(data, sizeof(*data), sizeof(*data));
-	if (!made)
-		fatal(EX_OSERR, "auth: crypt(3) cannot hash a password: the memory "
-		                "is too small, or the stored hash is damaged");
-	return equal;
+	return result;
 }
 
 /* A refusal takes as long as a hash would; who is let in need not wait. */
-static bool
-plain_matches(const char *text, const struct auth_request *request)
+static enum auth_result
+compare_plain(const char *text, const struct auth_request *request)
 {
-	bool equal = equal_strings(text, request->secret);
-
-	if (!equal)
-		credential_pretend(request);
-	return equal;
+	if (equal_strings(text, request->secret))
+		return AUTH_OK;
+	return credential_pretend(request, AUTH_PASSWORD);
 }
 
-static bool
-scram_credential_matches(const char *text, const struct auth_request *request)
+static enum auth_result
+compare_scram(const char *text, const struct auth_request *request)
 {
-	return scram_matches(text, request->secret);
+	return result_of(scram_matches(text, request->secret));
 }
 
 /* The keys of a password, by the salt that the client was given. */
@@ -147,11 +148,11 @@ stored_keys(const char *text, const struct auth_request *request,
 /* The bare hash is last: its empty prefix fits everything. */
 /* clang-format off */
 static const struct scheme schemes[] = {
-    {"{PLAIN}",         IPC_MECH_PASS, secret_fault, plain_matches,            plain_keys},
-    {"{CRYPT}",         IPC_MECH_PASS, hash_fault,   hash_matches,             NULL},
-    {"{APOP}",          IPC_MECH_APOP, secret_fault, apop_credential_matches,  NULL},
-    {"{SCRAM-SHA-256}", IPC_MECH_PASS, scram_fault,  scram_credential_matches, stored_keys},
-    {"",                IPC_MECH_PASS, hash_fault,   hash_matches,             NULL},
+    {"{PLAIN}",         IPC_MECH_PASS, secret_fault, compare_plain, plain_keys},
+    {"{CRYPT}",         IPC_MECH_PASS, hash_fault,   compare_hash,  NULL},
+    {"{APOP}",          IPC_MECH_APOP, secret_fault, compare_apop,  NULL},
+    {"{SCRAM-SHA-256}", IPC_MECH_PASS, scram_fault,  compare_scram, stored_keys},
+    {"",                IPC_MECH_PASS, hash_fault,   compare_hash,  NULL},
 };
 /* clang-format on */
 
@@ -224,18 +225,18 @@ proof_matches(const struct scheme *scheme, const char *text,
 	return equal;
 }
 
-bool
-credential_matches(const struct credential *credential,
+enum auth_result
+credential_compare(const struct credential *credential,
     const struct auth_request *request, unsigned char signature[IPC_KEY_SIZE])
 {
 	if (!credential_serves(credential, request->mech))
-		return false;
+		return credential_pretend(request, AUTH_MECHANISM);
 	if (request->mech == IPC_MECH_EXTERNAL)
-		return true;
+		return AUTH_OK;
 	if (request->mech == IPC_MECH_SCRAM)
-		return proof_matches(credential->scheme, credential->text, request,
-		    signature);
-	return credential->scheme->matches(credential->text, request);
+		return result_of(proof_matches(credential->scheme, credential->text,
+		    request, signature));
+	return credential->scheme->compare(credential->text, request);
 }
 
 bool
@@ -255,17 +256,19 @@ credential_salt(const struct credential *credential, char salt[IPC_SALT_SIZE],
 	return own;
 }
 
-void
-credential_pretend(const struct auth_request *request)
+enum auth_result
+credential_pretend(const struct auth_request *request, enum auth_result result)
 {
 	unsigned char signature[IPC_KEY_SIZE];
 	struct scram_keys keys;
 
-	if (request->mech == IPC_MECH_PASS)
-		(void)hash_matches(PRETENDED_HASH, request);
+	if (request->mech == IPC_MECH_PASS &&
+	    compare_hash(PRETENDED_HASH, request) == AUTH_TROUBLE)
+		result = AUTH_TROUBLE;
 	else if (request->mech == IPC_MECH_SCRAM && request->proof != NULL &&
 	         plain_keys(PRETENDED_HASH, request, &keys))
 		(void)exchange_proves(&keys, request->proof, signature);
 	else if (request->mech == IPC_MECH_APOP && request->stamp != NULL)
 		(void)apop_matches(request->stamp, PRETENDED_HASH, request->secret);
+	return result;
 }

@@ -33,10 +33,11 @@ uint32_t credential_mech(const struct credential *credential);
 bool credential_serves(const struct credential *credential, uint32_t mech);
 
 /*
- * Whether what was sent is right. Of a mechanism that it serves only. With
- * SCRAM the server's signature is written.
+ * AUTH_OK where what was sent is right, AUTH_PASSWORD where it is wrong,
+ * AUTH_MECHANISM where the mechanism is none that it serves; AUTH_TROUBLE, logged,
+ * where that cannot be told. With SCRAM the server's signature is written.
  */
-bool credential_matches(const struct credential *credential,
+enum auth_result credential_compare(const struct credential *credential,
     const struct auth_request *request, unsigned char signature[IPC_KEY_SIZE]);
 
 /* The salt and iterations of SCRAM keys; false: these are none. */
@@ -44,10 +45,11 @@ bool credential_salt(const struct credential *credential, char salt[IPC_SALT_SIZ
     uint32_t *iterationsp);
 
 /*
- * Does the work of a comparison with a credential of the default cost and
- * throws the result away: for names that have none, so that time does not
- * tell them.
+ * Does the work of a comparison with a credential of the default cost: for names
+ * that have none, so that time does not tell them. Returns the result that is
+ * given; or AUTH_TROUBLE, as for a name that has one.
  */
-void credential_pretend(const struct auth_request *request);
+enum auth_result credential_pretend(const struct auth_request *request,
+    enum auth_result result);
 
 #endif

@@ -117,18 +117,10 @@ judge_credential(const struct users_entry *entry,
     const struct auth_request *request, struct auth_verdict *verdict)
 {
 	const struct credential *credential = &entry->credential;
-	bool served = credential_serves(credential, request->mech);
-	bool right = false;
+	const enum auth_result result = credential_compare(credential, request,
+	    verdict->signature);
 
-	if (served)
-		right = credential_matches(credential, request, verdict->signature);
-	else
-		credential_pretend(request);
-	if (credential->locked)
-		return AUTH_LOCKED;
-	if (!served)
-		return AUTH_MECHANISM;
-	return right ? AUTH_OK : AUTH_PASSWORD;
+	return credential->locked && result != AUTH_TROUBLE ? AUTH_LOCKED : result;
 }
 
 static enum auth_result
@@ -139,17 +131,14 @@ judge(const struct config *config, const struct auth_request *request,
 	const char *fault;
 	enum auth_result result;
 
-	if (search->matches == 0) {
-		credential_pretend(request);
-		return AUTH_UNKNOWN;
-	}
+	if (search->matches == 0)
+		return credential_pretend(request, AUTH_UNKNOWN);
 	fault = users_parse(&search->line, &entry);
 	if (fault == NULL && search->matches > 1)
 		fault = "this name occurs again further down";
 	if (fault != NULL) {
 		log_fault(search->path, search->line.number, fault);
-		credential_pretend(request);
-		return AUTH_LOCKED;
+		return credential_pretend(request, AUTH_LOCKED);
 	}
 	result = judge_credential(&entry, request, verdict);
 	if (result == AUTH_OK)

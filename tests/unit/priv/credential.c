@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <sysexits.h>
 #include <time.h>
 
 static void
@@ -147,9 +146,9 @@ test_40_time_of_a_refusal(void **state)
 	}
 }
 
-/* How the process of an attempt ends; tight: with little more memory than it has. */
+/* Of a process of its own; tight: with little more memory than it has. */
 static int
-end_of_attempt(const char *name, bool tight)
+result_apart(const char *name, bool tight)
 {
 	struct rlimit limit;
 	unsigned long pages = 0;
@@ -161,32 +160,35 @@ end_of_attempt(const char *name, bool tight)
 		statm = fopen("/proc/self/statm", "r");
 		if (statm == NULL ||
 		    fscanf(statm, "%*u %*u %*u %*u %*u %lu", &pages) != 1)
-			_exit(EX_SOFTWARE);
+			_exit(AUTH_RESULTS);
 		limit.rlim_cur = limit.rlim_max = pages * 4096 + (4 << 20);
 		if (tight && setrlimit(RLIMIT_DATA, &limit) == -1)
-			_exit(EX_SOFTWARE);
-		_exit(ask(name, "sesame") == AUTH_PASSWORD ? EX_NOPERM : EX_OK);
+			_exit(AUTH_RESULTS);
+		_exit((int)ask(name, "sesame"));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
 }
 
-/* Nobody is told of a wrong password, nor which of the two names there is. */
+/* Nobody is told of a wrong password, nor which of the names there is. */
 static void
 test_hash_that_cannot_be_made(void **state)
 {
-	static const char *const names[] = {"hashed", "unknown"};
+	static const char *const names[] = {"hashed", "locked", "unknown"};
 
 	(void)state;
-	users("hashed:" DEFAULT_COST ":1234:1234:::\ndamaged:$7$x:1234:1234:::\n");
-	assert_int_equal(end_of_attempt("hashed", false), EX_OK);
-	assert_int_equal(end_of_attempt("damaged", false), EX_OSERR);
+	users("hashed:" DEFAULT_COST ":1234:1234:::\ndamaged:$7$x:1234:1234:::\n"
+	      "locked:!" DEFAULT_COST ":1234:1234:::\n");
+	assert_int_equal(result_apart("hashed", false), AUTH_OK);
+	assert_int_equal(result_apart("locked", false), AUTH_LOCKED);
+	assert_int_equal(result_apart("unknown", false), AUTH_UNKNOWN);
+	assert_int_equal(result_apart("damaged", false), AUTH_TROUBLE);
 #ifdef POPLAR_SANITIZED
 	skip();
 #endif
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		assert_int_equal(end_of_attempt(names[i], true), EX_OSERR);
+		assert_int_equal(result_apart(names[i], true), AUTH_TROUBLE);
 }
 
 int
