@@ -196,4 +196,7 @@ int ipc_receive(int fd, void *message, size_t size, int fds[IPC_FDS_MAX],
  */
 bool ipc_valid(const union ipc_message *message, size_t size);
 
+/* For people, a version of TLS by its number on the wire; "-": none of ours. */
+const char *ipc_tls_name(uint32_t version);
+
 #endif

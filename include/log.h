@@ -53,6 +53,9 @@ void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void fatal(int code, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Room for all of a field of that size, made printable. */
+#define LOG_SAFE_SIZE(size) (4 * (size))
+
 /*
  * Makes hostile text printable: no blank, no control, no 8-bit octet is left
  * (strvis(3), octal). dst is always terminated and holds at most size - 1

@@ -1,7 +1,7 @@
 /*
  * The entries of the sandboxed side: serve a client, recover a maildrop, check
- * what a session claims of its client's certificate, try the sandbox. priv/ calls them in
- * a freshly forked child and in no other way; none returns.
+ * what a session claims of its client's certificate, try the sandbox. priv/ calls
+ * them in a freshly forked child and in no other way; none returns.
  */
 #ifndef POPLAR_SESSION_H
 #define POPLAR_SESSION_H

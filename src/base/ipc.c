@@ -161,6 +161,15 @@ ipc_receive(int fd, void *message, size_t size, int fds[IPC_FDS_MAX], size_t *nf
 	return n == 0 ? 0 : -1;
 }
 
+/* RFC 8446 section 4.2.1. */
+const char *
+ipc_tls_name(uint32_t version)
+{
+	if (version == 0x0304)
+		return "TLSv1.3";
+	return version == 0x0303 ? "TLSv1.2" : "-";
+}
+
 bool
 ipc_valid(const union ipc_message *message, size_t size)
 {

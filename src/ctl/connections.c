@@ -20,7 +20,6 @@
 #include "log.h"
 
 #define PATIENCE_S 10
-#define SAFE_MAX (4 * IPC_NAME_MAX)
 
 /* What the daemon has answered. */
 struct connections {
@@ -146,15 +145,6 @@ static const char *const states[CONTROL_STATES] = {
     [CONTROL_LEAVING] = "leaving",
 };
 
-/* The versions by their numbers on the wire (RFC 8446 section 4.2.1). */
-static const char *
-tls_name(uint32_t version)
-{
-	if (version == 0x0304)
-		return "TLSv1.3";
-	return version == 0x0303 ? "TLSv1.2" : "-";
-}
-
 static int
 older_first(const void *one, const void *other)
 {
@@ -167,7 +157,7 @@ static void
 print_connection(const struct control_connection *connection, int width)
 {
 	const time_t since = time(NULL) - (time_t)connection->seconds;
-	char when[32] = "-", user[SAFE_MAX];
+	char when[32] = "-", user[LOG_SAFE_SIZE(IPC_NAME_MAX)];
 	struct tm tm;
 
 	if (localtime_r(&since, &tm) != NULL)
@@ -175,7 +165,7 @@ print_connection(const struct control_connection *connection, int width)
 	log_safe(user, sizeof(user), connection->user);
 	printf("%-8s  %-19s  %-13s  %-7s  %-*s  %s\n", connection->sid, when,
 	    states[connection->state < CONTROL_STATES ? connection->state : 0],
-	    tls_name(connection->tls), width, connection->address,
+	    ipc_tls_name(connection->tls), width, connection->address,
 	    user[0] != '\0' ? user : "-");
 }
 
@@ -215,10 +205,8 @@ ctl_who(int argc, char **argv)
 	code = source_load(&source, &config) > 0 ? EX_CONFIG : EX_OK;
 	if (code == EX_OK)
 		code = put_question(config, CONTROL_WHO, "", &connections);
-	if (code == EX_OK) {
+	if (code == EX_OK)
 		print_table(&connections);
-		code = fflush(stdout) == 0 ? EX_OK : EX_IOERR;
-	}
 out:
 	free(connections.items);
 	config_free(config);
@@ -231,7 +219,7 @@ static int
 kick(const struct config *config, enum control_verb verb, const char *name)
 {
 	struct connections connections;
-	char safe[SAFE_MAX];
+	char safe[LOG_SAFE_SIZE(IPC_NAME_MAX)];
 	int code = put_question(config, verb, name, &connections);
 
 	for (size_t i = 0; code == EX_OK && i < connections.count; i++) {

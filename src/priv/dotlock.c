@@ -415,7 +415,7 @@ sweep(struct opening *o, const char *name)
 		(void)unlinkat(o->folder, name, 0);
 }
 
-/* With the account's ids on. Whether the note has done its duty. */
+/* With the account's ids on. Whether the note has done its duty; else errno. */
 static bool
 clear_noted(struct opening *o, const struct names *names, const struct note *note)
 {

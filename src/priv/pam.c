@@ -204,7 +204,7 @@ translate(const struct pam_library *pam, int code, const char *service,
 static bool
 is_login_name(const char *name)
 {
-	char safe[4 * IPC_NAME_MAX];
+	char safe[LOG_SAFE_SIZE(IPC_NAME_MAX)];
 
 	if (name != NULL && text_name(name))
 		return true;

@@ -14,8 +14,6 @@
 #include "clock.h"
 #include "log.h"
 
-#define SAFE_MAX (4 * IPC_NAME_MAX)
-
 static const char *const mechs[IPC_MECHS] = {
     [IPC_MECH_PASS] = "PASS",
     [IPC_MECH_APOP] = "APOP",
@@ -78,15 +76,6 @@ proto_name(const struct monitor *monitor)
 	return monitor->setup->tls_now ? "pop3s" : "pop3";
 }
 
-/* The versions by their numbers on the wire (RFC 8446 section 4.2.1). */
-static const char *
-tls_name(const struct monitor *monitor)
-{
-	if (monitor->tls == 0x0304)
-		return "TLSv1.3";
-	return monitor->tls == 0x0303 ? "TLSv1.2" : "-";
-}
-
 void
 report_recovered(const struct monitor *monitor)
 {
@@ -97,12 +86,12 @@ report_recovered(const struct monitor *monitor)
 void
 report_login(const struct monitor *monitor, const struct ipc_opened *opened)
 {
-	char user[SAFE_MAX];
+	char user[LOG_SAFE_SIZE(IPC_NAME_MAX)];
 
 	log_info("sid=%s user=%s ip=%s proto=%s tls=%s auth=%s login=ok msgs=%u "
 	         "octets=%llu new=%u scan=%s scan_ms=%.1f",
 	    monitor->sid, log_safe(user, sizeof(user), monitor->user),
-	    monitor->address, proto_name(monitor), tls_name(monitor),
+	    monitor->address, proto_name(monitor), ipc_tls_name(monitor->tls),
 	    mech_name(monitor), opened->messages,
 	    (unsigned long long)opened->octets, opened->fresh,
 	    opened->scan < sizeof(scans) / sizeof(scans[0]) ? scans[opened->scan]
@@ -116,13 +105,14 @@ void
 report_refusal(const struct monitor *monitor, const char *reason,
     const char *detail, bool quiet)
 {
-	char user[SAFE_MAX];
+	char user[LOG_SAFE_SIZE(IPC_NAME_MAX)];
 
 	(quiet ? log_debug : log_info)("sid=%s ip=%s proto=%s tls=%s auth=%s "
 	                               "login=fail reason=%s%s%s%s user=%s",
-	    monitor->sid, monitor->address, proto_name(monitor), tls_name(monitor),
-	    mech_name(monitor), reason, detail[0] != '\0' ? " detail=\"" : "",
-	    detail, detail[0] != '\0' ? "\"" : "",
+	    monitor->sid, monitor->address, proto_name(monitor),
+	    ipc_tls_name(monitor->tls), mech_name(monitor), reason,
+	    detail[0] != '\0' ? " detail=\"" : "", detail,
+	    detail[0] != '\0' ? "\"" : "",
 	    log_safe(user, sizeof(user), monitor->user));
 }
 
@@ -158,7 +148,7 @@ report_visit(const struct monitor *monitor, const char *reason)
 void
 report_end(const struct monitor *monitor, const struct ipc_end *end)
 {
-	char user[SAFE_MAX], pending[32] = "", update[64] = "";
+	char user[LOG_SAFE_SIZE(IPC_NAME_MAX)], pending[32] = "", update[64] = "";
 	const char *reason =
 	    reasons[end->reason < IPC_END_REASONS ? end->reason : 0];
 
@@ -189,7 +179,7 @@ void
 report_death(const struct monitor *monitor, int status)
 {
 	const int code = WEXITSTATUS(status);
-	char user[SAFE_MAX], how[PATH_MAX + 64];
+	char user[LOG_SAFE_SIZE(IPC_NAME_MAX)], how[PATH_MAX + 64];
 
 	if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "died of signal %d", WTERMSIG(status));
@@ -220,7 +210,7 @@ static const struct {
 void
 report_note(const struct monitor *monitor, enum ipc_note note, const char *text)
 {
-	char safe[SAFE_MAX];
+	char safe[LOG_SAFE_SIZE(IPC_NAME_MAX)];
 
 	log_safe(safe, sizeof(safe), text);
 	if (note == IPC_NOTE_FOREIGN)

@@ -335,6 +335,16 @@ test_length_of_a_piece(void **state)
 
 #define ON_PAIR(test) cmocka_unit_test_setup_teardown(test, open_pair, close_pair)
 
+static void
+test_tls_names(void **state)
+{
+	(void)state;
+	assert_string_equal(ipc_tls_name(0x0304), "TLSv1.3");
+	assert_string_equal(ipc_tls_name(0x0303), "TLSv1.2");
+	assert_string_equal(ipc_tls_name(0), "-");
+	assert_string_equal(ipc_tls_name(0x0302), "-");
+}
+
 int
 main(void)
 {
@@ -353,6 +363,7 @@ main(void)
 	    cmocka_unit_test(test_unknown_types),
 	    cmocka_unit_test(test_strings_must_end),
 	    cmocka_unit_test(test_length_of_a_piece),
+	    cmocka_unit_test(test_tls_names),
 	};
 
 	return cmocka_run_group_tests_name("ipc", tests, NULL, NULL);
